@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
 
 LEAST_PX = 1 << 27
-"""Pixels of all frames, about a minute of one processor, below which workers take longer to start than they spare."""
+"""Pixels of all frames, a minute or two of one processor, below which workers take longer to start than they spare."""
 BLOCK_PX = 1 << 26
 """Pixels of a block's frames at most, unless one frame has more: what a worker that dies has done in vain."""
 BLOCKS_EACH = 4

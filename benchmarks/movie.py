@@ -116,7 +116,9 @@ def cost_of(stage: str, movie: Path, folder: Path, *, checkout: Path | None = No
     """Run a stage in a process of its own, with the installed code or that of a checkout."""
     command = [sys.executable, __file__, str(movie.resolve()), "--stage", stage, "--folder", str(folder)]
     environment = os.environ if checkout is None else {**os.environ, "PYTHONPATH": str(checkout.resolve())}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=checkout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=checkout)
+    if done.returncode:
+        raise SystemExit(f"{stage}: {done.stderr}")
     return Cost(**json.loads(done.stdout))
 
 
@@ -170,11 +172,15 @@ def additions(movie: Path, repeats: int) -> None:
 
 
 def ping_pong(frames_TYX: np.ndarray, n_frames: int) -> Iterator[np.ndarray]:
-    """Frame numbers forwards and backwards, so that no cell jumps at a seam."""
-    n = len(frames_TYX)
+    """Frames forwards and backwards, so that no cell jumps at a seam."""
     for t in range(n_frames):
-        place = t % (2 * n - 2)
-        yield frames_TYX[min(place, 2 * n - 2 - place)]
+        yield frames_TYX[place_of(t, len(frames_TYX))]
+
+
+def place_of(t: int, n: int) -> int:
+    """Which of ``n`` frames, two at least, is shown at ``t``."""
+    place = t % (2 * n - 2)
+    return min(place, 2 * n - 2 - place)
 
 
 def measure(movie: Path, title: str) -> None:

@@ -75,6 +75,13 @@ def clipping_of(
     )
 
 
+def together(some: Clipping | None, more: Clipping | None) -> Clipping | None:
+    """That of both, of one where the other was not counted."""
+    if some is None or more is None:
+        return more if some is None else some
+    return Clipping.of_all((some, more))
+
+
 def note_on_clipping(found: Clipping | None) -> str | None:
     """That somas are merged or lost, since too many pixels are at the ceiling; None if they are not."""
     if found is None or not found.merges_somas:

@@ -214,7 +214,8 @@ def test_a_worker_segments_with_what_was_decided_for_the_whole_movie(block: Bloc
     done = run_block(block)
     assert done.objects is not None
     assert done.objects["label"].tolist() == [1, 2, 1, 2]
-    assert done.counts == ((2, 0), (0, 0), (2, 0))
+    assert [counts[:2] for counts in done.counts] == [(2, 0), (0, 0), (2, 0)]
+    assert [counts[2] is None or counts[2].n_px for counts in done.counts] == [64 * 96, True, 64 * 96]
     with open_label_movie(block.path) as labels:
         assert [int(frame.max()) for frame in labels] == [2, 0, 2]
     decided = block.decided(opened.segmenter.at(2.0))

@@ -95,12 +95,12 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
             "movies": len(cohort.movies),
             "donors": cohort.summaries["all"].n_donors,
             "cells": cohort.summaries["all"].n_cells,
-            "corrected": int(cohort.movies["corrected"].sum()),
         },
         reference=cohort.reference,
         code=record["code"],
         version=somanet.__version__,
         verdicts=[one.in_words for one in cohort.verdicts],
+        drift=cohort.drift,
     )
     write_text(folder / names.METHODS, methods)
     write_text(folder / names.REPORT, cohort_page(cohort, table, figures, methods, record, title=title))

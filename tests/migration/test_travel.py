@@ -10,7 +10,7 @@ from somanet.migration.cells import migration_of
 from somanet.migration.pooling import pooled_numbers
 from somanet.migration.sampling import true_jumps
 from somanet.migration.summary import summarize
-from somanet.migration.travel import speed_estimates
+from somanet.migration.travel import hourly_problem, speed_estimates
 from tests.migration.worlds import along_x, track
 
 SIGMA_UM = 0.01

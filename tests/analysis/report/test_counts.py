@@ -106,8 +106,10 @@ def test_every_count_on_the_page_is_of_the_table(results: Path) -> None:
         ),
         (
             [(1, "start"), (2, "")],
-            ("2 saltations were found, but none counts: 1 of cells observed too briefly and 1 whose start is not "
-            "observed."),
+            (
+                "2 saltations were found, but none counts: 1 of cells observed too briefly and 1 whose start is not "
+                "observed."
+            ),
         ),
         (
             [(1, "end"), (2, "")],

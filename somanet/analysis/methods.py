@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from somanet.analysis.manifest import is_corrected, tracks_are_given
 from somanet.analysis.report.definitions import in_sentence, label_of, terms
 from somanet.core.counting import counted
 from somanet.core.markdown import plain
@@ -158,7 +157,8 @@ def cohort_methods(
     Args:
         manifests: of its movies.
         comparison: :data:`somanet.analysis.cohort.tables.COMPARISON` of its groups.
-        counts: number of ``movies``, ``donors`` (0 if not named) and ``cells``.
+        counts: number of ``movies``, ``donors`` (0 if not named), ``cells``, and of movies whose tracks are ``given``,
+            made or corrected by a person or another program, or found by SomaNet and ``corrected`` by a person.
         reference: the group that the others are compared with.
         code: commit and versions that computed the comparison.
         version: of SomaNet.
@@ -170,7 +170,7 @@ def cohort_methods(
     combined = (
         f"{counted(counts['movies'], 'movie')}{donors} with {counted(counts['cells'], 'cell')} observed long enough "
         f"were combined with SomaNet {version}{_commit(code)}. Frames are {', '.join(f'{m:g}' for m in intervals)} min "
-        f"apart. {_whose_tracks(manifests)} How each movie was analysed is in the methods.md of its folder."
+        f"apart. {_whose_tracks(counts)} How each movie was analysed is in the methods.md of its folder."
     )
     levels = "donors where there are two or more, else movies, else cells" if counts["donors"] else "movies, or cells"
     pooled = (
@@ -207,14 +207,12 @@ def cohort_methods(
     return "\n\n".join(text) + "\n"
 
 
-def _whose_tracks(manifests: Sequence[Mapping[str, Any]]) -> str:
+def _whose_tracks(counts: Mapping[str, int]) -> str:
     """Who made the tracks: SomaNet, SomaNet with a person's edits, or somebody else."""
-    given = sum(tracks_are_given(one) for one in manifests)
-    edited = sum(is_corrected(one) and not tracks_are_given(one) for one in manifests)
     kinds = {
-        "found by SomaNet": len(manifests) - given - edited,
-        "found by SomaNet and corrected by a person": edited,
-        "made or corrected by a person or another program": given,
+        "found by SomaNet": counts["movies"] - counts["given"] - counts["corrected"],
+        "found by SomaNet and corrected by a person": counts["corrected"],
+        "made or corrected by a person or another program": counts["given"],
     }
     found = {words: n for words, n in kinds.items() if n}
     if len(found) == 1:

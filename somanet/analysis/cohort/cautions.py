@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from somanet.analysis.cohort.results import MovieResult
-from somanet.analysis.manifest import tracks_are_given
 from somanet.core.counting import counted
 from somanet.core.files import plain
 from somanet.migration.comparability import frame_intervals_min
@@ -193,8 +192,8 @@ def listed(words: Sequence[str], *, most: int = 6) -> str:
 
 
 def _corrected_notes(results: Mapping[str, MovieResult]) -> Iterator[str]:
-    given = [name for name, one in results.items() if tracks_are_given(one.manifest)]
-    corrected = [name for name, one in results.items() if one.corrected and name not in given]
+    given = [name for name, one in results.items() if one.given]
+    corrected = [name for name, one in results.items() if one.corrected and not one.given]
     for words, found in (
         ("a person or another program made or corrected", given),
         ("SomaNet found and a person corrected", corrected),

@@ -45,9 +45,14 @@ class MovieResult:
     n_found: int
 
     @property
+    def given(self) -> bool:
+        """Whether a person or another program made or corrected the tracks, and SomaNet measured them."""
+        return tracks_are_given(self.manifest)
+
+    @property
     def corrected(self) -> bool:
-        """Whether the tracks were given, made by a person or another program, or corrected by a person."""
-        return tracks_are_given(self.manifest) or is_corrected(self.manifest)
+        """Whether the tracks were given, or found by SomaNet and corrected by a person."""
+        return self.given or is_corrected(self.manifest)
 
     @property
     def signs(self) -> Signs | None:

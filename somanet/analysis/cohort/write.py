@@ -95,6 +95,8 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
             "movies": len(cohort.movies),
             "donors": cohort.summaries["all"].n_donors,
             "cells": cohort.summaries["all"].n_cells,
+            "given": sum(one.given for one in cohort.results.values()),
+            "corrected": sum(one.corrected and not one.given for one in cohort.results.values()),
         },
         reference=cohort.reference,
         code=record["code"],

@@ -218,7 +218,7 @@ def methods(cohort: Cohort, *, donors: int = 6) -> str:
     return cohort_methods(
         [result.manifest for result in cohort.results.values()],
         comparison_table(cohort),
-        counts={"movies": 12, "donors": donors, "cells": 24},
+        counts={"movies": 12, "donors": donors, "cells": 24, "given": 0, "corrected": 0},
         reference=cohort.reference,
         code={},
         version="0",

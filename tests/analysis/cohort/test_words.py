@@ -14,7 +14,6 @@ from somanet.migration.pooling import UNITS
 from tests.analysis.cohort.test_gather import cohort_of, methods
 from tests.migration.test_groups import grouped
 
-
 FREQUENCY = "frequency_corrected_per_h"
 
 
@@ -50,22 +49,21 @@ def test_the_methods_name_whose_tracks_they_are_and_what_steps_are_of(small: Coh
     assert "; no drift was removed. Steps across" in text
     assert "- **Speed while running.** Root mean square of the speeds of single steps" in text
     manifests = [one.manifest for one in small.results.values()]
-    given, edited = {"tracks_from": "a.xml"}, {"corrections": {"n_applied": 3}}
 
-    def said(*about: dict[str, object], drift: tuple[str, ...] = ("none",)) -> str:
-        found = [{**manifest, **more} for manifest, more in zip(manifests, about, strict=True)]
+    def said(*, given: int, corrected: int, drift: tuple[str, ...]) -> str:
         return cohort_methods(
-            found,
+            manifests,
             pd.DataFrame({"problem": []}),
-            counts={"movies": 4, "donors": 0, "cells": 8},
+            counts={"movies": 4, "donors": 0, "cells": 8, "given": given, "corrected": corrected},
             reference=None,
             code={},
             version="0",
             drift=drift,
         )
 
-    assert "All tracks were made or corrected by a person or another program." in said(given, given, given, given)
-    mixed = said({}, {}, edited, given, drift=("image", "none"))
+    foreign = said(given=4, corrected=0, drift=("none",))
+    assert "All tracks were made or corrected by a person or another program." in foreign
+    mixed = said(given=1, corrected=1, drift=("image", "none"))
     assert (
         "2 movies have tracks that were found by SomaNet, 1 that were found by SomaNet and corrected by a person, and "
         "1 that were made or corrected by a person or another program."

@@ -28,7 +28,9 @@ def seen_long_enough(rules: Collection[float | None] = (None,)) -> str:
         rules: the ``min_track_h`` of each movie; None is the usual rule.
     """
     return " or, by their movie's setting, ".join(
-        f"for {LEAST_HOURS:g} h or in {LEAST_FRAMES} frames" if hours is None else f"for {hours:g} h (min_track_h)"
+        f"for {LEAST_HOURS:g} h or in {LEAST_FRAMES} frames"
+        if hours is None
+        else f"for {hours:g} h (migrate.min_track_h)"
         for hours in _sorted(rules)
     )
 
@@ -42,7 +44,7 @@ def seen_too_briefly(rules: Collection[float | None] = (None,)) -> str:
     return " or, by their movie's setting, ".join(
         f"for less than {LEAST_HOURS:g} h and in fewer than {LEAST_FRAMES} frames"
         if hours is None
-        else f"for less than {hours:g} h (min_track_h)"
+        else f"for less than {hours:g} h (migrate.min_track_h)"
         for hours in _sorted(rules)
     )
 

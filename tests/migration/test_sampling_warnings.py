@@ -48,12 +48,12 @@ def test_it_takes_jumps_near_the_threshold_and_more_short_pauses_than_chance_has
     ("rules", "words"),
     [
         ((None,), "2 of 2 cells are seen for less than 4 h and in fewer than 12 frames, and are left out."),
-        ((100.0,), "2 of 2 cells are seen for less than 100 h (min_track_h), and are left out."),
+        ((100.0,), "2 of 2 cells are seen for less than 100 h (migrate.min_track_h), and are left out."),
         (
             (6.5, None),
             (
                 "2 of 2 cells are seen for less than 4 h and in fewer than 12 frames or, by their movie's setting, for "
-                "less than 6.5 h (min_track_h), and are left out."
+                "less than 6.5 h (migrate.min_track_h), and are left out."
             ),
         ),
     ],

@@ -85,5 +85,5 @@ def test_the_rule_for_cells_that_count_is_the_one_that_was_set() -> None:
     usual = movie_methods(manifest, summary)
     assert "0 cells were observed for 4 h or in 12 frames, or more, and entered" in usual
     long = movie_methods(manifest, {**summary, "definition": {"min_track_h": 100.0}})
-    assert "0 cells were observed for 100 h (min_track_h), or more, and entered" in long
+    assert "0 cells were observed for 100 h (migrate.min_track_h), or more, and entered" in long
     assert "4 h" not in long.split("## Definitions")[0]

@@ -82,6 +82,13 @@ class Profile:
         left = away - min(max(free, low), high)
         return float(left @ self.precision @ left)
 
+    @property
+    def fits(self) -> bool:
+        """Whether a mean is within the range, or true ones there are as near to the seen ones as chance has it."""
+        if ((self.lowest <= self.means) & (self.means <= self.highest)).any():
+            return True
+        return self.least()[1] <= float(stats.t.ppf(CONFIDENCE, self.freedom)) ** 2
+
     def least(self) -> tuple[float, float]:
         """The likeliest difference, and T there."""
         inside = ((self.lowest <= self.means) & (self.means <= self.highest)).all()
@@ -126,6 +133,20 @@ def profile_of(number: str, a: Floats, b: Floats, *, paired: bool) -> Profile | 
     errors = np.array([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size])
     freedom = errors.sum() ** 2 / (errors**2 / np.array([a.size - 1, b.size - 1])).sum()  # Welch and Satterthwaite
     return Profile.of(means, np.diag(errors), float(freedom), TRUE_RANGES[number])
+
+
+def beyond_range(number: str, profile: Profile | None) -> str:
+    """Why nothing can be said of a difference of two means that are both where no true ones are, or empty.
+
+    R corrected for the number of cells, for example, is below 0 in donors whose cells avoid one another's directions.
+    """
+    if profile is None or profile.fits:
+        return ""
+    means, (lowest, highest) = profile.means, TRUE_RANGES[number]
+    return (
+        f"The difference is not estimated: the means, {means[0]:.3g} and {means[1]:.3g}, are further outside what a "
+        f"true mean can be ({lowest:g} to {highest:g}) than donors differ by chance."
+    )
 
 
 def useless(number: str, low: float, high: float) -> str:

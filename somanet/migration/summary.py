@@ -58,7 +58,7 @@ class Summary:
         n_events: saltations whose start is seen.
         n_short: cells left out for their short tracks.
         warnings: in words.
-        random_directions_p: P of random directions, by the test that R's interval is of: below 0.05 where it is above
+        random_directions_p: P of random directions, by the test that R's interval is of: below 0.025 where it is above
             0; NaN where R is not estimated.
     """
 

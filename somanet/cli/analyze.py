@@ -327,7 +327,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
         for state, words in (("rest", "at rest"), ("creep", "creeping"), ("run", "running")):
             words = f"steps of {60 * modes.interval_h:.3g} min {words}"
             _print_number(words, modes.state_share[state], " %", factor=100.0)
-        _print_number("speed while running", modes.state_speed_um_per_h["run"], " µm/h")
+        _print_number("RMS speed while running", modes.state_speed_um_per_h["run"], " µm/h")
         _print_number("velocity kept for", modes.run_persistence_h, " h")
     for name, words, unit in (
         ("frequency_corrected_per_h", "saltations per hour, corrected", ""),

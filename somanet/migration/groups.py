@@ -187,7 +187,7 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
     )
     result = (math.nan,) * 4 if problem else tested(a, b, number=number, paired=paired)
     ends = result[:2]
-    if wide := useless(number, *ends):
+    if not problem and (wide := useless(number, *ends)):
         ends = (math.nan, math.nan)
         notes.append(wide)
     return Comparison(

@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.idtracker.running import TRACKS, Run, find_program, track
+from benchmarks.idtracker.running import TRACKS, Run, find_program, track, why_failed
 from somanet.analysis import names
 from somanet.analysis.idtracker import export_for_idtracker
 from somanet.analysis.source import MovieSource
@@ -41,6 +41,8 @@ MOVIE, LABELS, REFERENCE = "neuritetracker/cell_body.tif", "neuritetracker/soma_
 SCALE = Calibration(1.28, 12.0)
 """As the movie's description says; its file says nothing."""
 SPEED = "average_speed_um_per_h"
+RECORD = "run.json"
+"""What a run took, beside its video."""
 Row = dict[str, Any]
 
 
@@ -117,16 +119,29 @@ def run(arguments: argparse.Namespace) -> list[Row]:
         analyse(data, masks, folder)
         rows.append({"masks": masks, "linker": "SomaNet", **scored(linked(data, folder, masks), reference)})
         most = _most(folder)
-        for n_animals in arguments.animals or [most]:
-            for identities in (True, False):
-                name = f"N = {n_animals}" if identities else "no identities"
-                place = videos / name.replace(" ", "_")
-                rows.append(
-                    {"masks": masks, "linker": f"idtracker.ai, {name}", "most": most}
-                    | _theirs(arguments, program, data, folder, place, n_animals, identities, reference)
+        tracked = numbers_tracked(videos) if arguments.skip_tracking else []
+        for n_animals in (*(arguments.animals or tracked or [most]), None):
+            name = "no identities" if n_animals is None else f"N = {n_animals}"
+            rows.append(
+                {"masks": masks, "linker": f"idtracker.ai, {name}", "most": most}
+                | _theirs(
+                    arguments,
+                    program,
+                    data,
+                    folder,
+                    videos / name.replace(" ", "_"),
+                    n_animals or most,
+                    n_animals is not None,
+                    reference,
                 )
-                print(rows[-1], flush=True)
+            )
+            print(rows[-1], flush=True)
     return rows
+
+
+def numbers_tracked(videos: Path) -> list[int]:
+    """The numbers of animals of earlier runs, in order."""
+    return sorted(int(path.parent.name.removeprefix("N_=_")) for path in videos.glob(f"N_=_*/{RECORD}"))
 
 
 def _of_reference(reference: pd.DataFrame) -> Row:
@@ -150,15 +165,16 @@ def _theirs(
     reference: pd.DataFrame,
 ) -> Row:
     if program is None:
-        if not (place / TRACKS).exists():
+        if not (place / RECORD).exists():
             return {"reason": "not run"}
-        about = read_json(place / "run.json", expected="how a run of idtracker.ai ended")
-        ended = Run(place / TRACKS, "", about["wall_s"], about["processor_s"])
+        about = read_json(place / RECORD, expected="how a run of idtracker.ai ended")
+        tracks, reason = (place / TRACKS, "") if (place / TRACKS).exists() else (None, why_failed(place))
+        ended = Run(tracks, reason, about["wall_s"], about["processor_s"])
     else:
         shutil.rmtree(place, ignore_errors=True)
         export_for_idtracker(folder, place, movie=MovieSource(data / MOVIE, "movie"))
         ended = track(program, place, n_animals=n_animals, identities=identities, timeout_s=arguments.timeout_s)
-        write_json(place / "run.json", {"wall_s": ended.wall_s, "processor_s": ended.processor_s})
+        write_json(place / RECORD, {"wall_s": ended.wall_s, "processor_s": ended.processor_s})
     cost = {"wall_s": ended.wall_s, "processor_s": ended.processor_s}
     if ended.tracks is None:
         return {"reason": ended.reason, **cost}

@@ -69,11 +69,12 @@ def track(program: Path, folder: Path, *, n_animals: int, identities: bool, time
     processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     found = folder / TRACKS
     if not reason and not found.is_file():
-        reason = _last_words((folder / LOG).read_text(encoding="utf-8", errors="replace"))
+        reason = why_failed(folder)
     return Run(None if reason else found, reason, time.perf_counter() - start, processor_s)
 
 
-def _last_words(log: str) -> str:
-    """The line of a log that says why, without its time and its frame."""
+def why_failed(folder: Path) -> str:
+    """The line of a run's log that says why there are no tracks."""
+    log = (folder / LOG).read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in log.splitlines() if "CRITICAL" in line or "Error" in line]
     return (lines or [line.strip() for line in log.splitlines() if line.strip()] or ["no word"])[-1][:160]

@@ -1,16 +1,18 @@
-"""SomaNet compared with a YOLO detector of libreyolo (MIT), trained on the same images for the same time.
+"""SomaNet compared with YOLO detectors of libreyolo (MIT), trained on the same images for the same time.
 
 make yolo DATA=../shared/data BUDGET=1800
-python -m benchmarks.yolo --data ../shared/data --budget-s 1800 --network yolo9-t yolox-n
+python -m benchmarks.yolo --data ../shared/data --budget-s 1800 --network yolo9-t somanet --seeds 0 1 2
 python -m benchmarks.yolo --data ../shared/data --skip-training --docs docs       # score and draw again, fill the page
 
 Writes OUTPUT/yolo.md, yolo.json and panels.png. The same command resumes a stopped training; existing
-results are not recomputed. libreyolo has its own environment: the two communicate through files.
+results are not recomputed. libreyolo and the trackers have an environment of their own: the two communicate through
+files.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import platform
 import shutil
 import sys
@@ -18,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.yolo import page, sets, stages
+from benchmarks.yolo import linkers, page, seeds, sets, stages, tracker_table
 from benchmarks.yolo.coco import require_pycocotools
 from benchmarks.yolo.scoring import System
 from somanet.analysis.network import network_folder
@@ -28,7 +30,11 @@ from somanet.core.files import make_folder, read_json, write_json, write_text
 from somanet.core.machine import available_processors
 
 RECORD = "a record from an earlier part of the benchmark"
-NETWORKS = ("yolo9-t", "yolox-n", "dfine-n-seg")
+FROM_SCRATCH = "somanet"
+"""SomaNet's own network from random weights, for the same time."""
+NETWORKS = ("yolo9-t", "yolox-n", "dfine-n-seg", FROM_SCRATCH)
+GROUPS = {FROM_SCRATCH: "SomaNet from random weights"}
+"""How networks are called in the tables, where it is not their own name."""
 PICTURE = "images/yolo.png"
 WITH_MASKS = ("dfine-n-seg",)
 """Trains on masks, and is not a YOLO but a detection transformer: libreyolo's YOLOs train on boxes only."""
@@ -55,7 +61,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=available_processors(), help="of the training")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--image-px", type=int, default=sets.TILE_PX, help="size to which training tiles are scaled")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the trainings; each network has them all")
     parser.add_argument("--device", default="cpu", help="of the training, as torch names it: cpu, cuda, mps")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings of libreyolo's training"
@@ -64,6 +70,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--model", nargs="*", default=[], metavar="NAME=FOLDER", help="more of SomaNet's networks to score"
     )
     parser.add_argument("--skip-training", action="store_true", help="use earlier trainings")
+    parser.add_argument("--no-trackers", action="store_true", help="leave out the trackers of the package `trackers`")
     parser.add_argument("--afresh", action="store_true", help="delete data set, trainings and predictions first")
     parser.add_argument("--docs", type=Path, help="folder whose yolo.md and images/yolo.png are filled")
     return parser.parse_args(arguments)
@@ -107,18 +114,20 @@ def movie_cost(system: System, pictures: Path) -> dict[str, Any]:
     return dict(cost)
 
 
-def train_networks(arguments: argparse.Namespace, python: Path, output: Path) -> list[str]:
-    """Run the requested trainings, or find earlier ones; return the names."""
+def train_networks(arguments: argparse.Namespace, python: Path, output: Path) -> list[Path]:
+    """Run the requested trainings, or find earlier ones; return their folders, `<network>_seed<number>`."""
     if arguments.skip_training:
-        finished = sorted(path.parent.name for path in (output / "runs").glob("*/training.json"))
-        if not (arguments.network or finished):
+        finished = sorted(path.parent for path in (output / "runs").glob("*_seed*/training.json"))
+        wanted = [run for run in finished if not arguments.network or network_of(run) in arguments.network]
+        if not wanted:
             raise SomaNetError(f"{output}/runs has no finished training. Run this without --skip-training first.")
-        return list(arguments.network or finished)
+        return wanted
     budget_s = arguments.budget_s or somanet_seconds(arguments.somanet_training)
     if budget_s is None:
         raise SomaNetError("The training needs a time: give --budget-s, --somanet-training or --skip-training.")
-    networks = list(arguments.network or NETWORKS[:1])
-    for network in networks:
+    runs = []
+    for network, seed in itertools.product(arguments.network or NETWORKS[:1], arguments.seeds):
+        runs.append(output / "runs" / f"{network}_seed{seed}")
         training = stages.Training(
             network,
             budget_s,
@@ -126,18 +135,24 @@ def train_networks(arguments: argparse.Namespace, python: Path, output: Path) ->
             arguments.threads,
             arguments.batch,
             arguments.image_px,
-            arguments.seed,
+            seed,
             arguments.device,
             tuple(arguments.set),
         )
+        if network == FROM_SCRATCH:
+            stages.train_somanet(arguments.data, training, runs[-1])
+            continue
         data_yaml = output / ("outlines" if network in WITH_MASKS else "boxes") / "data.yaml"
         if not data_yaml.exists():
             print(f"writing {data_yaml.parent}", flush=True)
-            sets.write_training_set(
-                arguments.data, data_yaml.parent, outlines=network in WITH_MASKS, seed=arguments.seed
-            )
-        stages.train(python, data_yaml, training, output / "runs" / network)
-    return networks
+            sets.write_training_set(arguments.data, data_yaml.parent, outlines=network in WITH_MASKS, seed=0)
+        stages.train(python, data_yaml, training, runs[-1])
+    return runs
+
+
+def network_of(run: Path) -> str:
+    """The network trained in a folder of :func:`train_networks`."""
+    return run.name.rpartition("_seed")[0]
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -153,25 +168,38 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.afresh:
         for folder in (output / "boxes", output / "outlines", runs, pictures, predictions, output / "tracks"):
             shutil.rmtree(folder, ignore_errors=True)
-    networks = train_networks(arguments, python, output)
+    own: dict[str, tuple[Path, dict[str, Any]]] = {
+        name: (model, {}) for name, model in somanet_models(arguments.model).items()
+    }
+    trained = train_networks(arguments, python, output)
     wanted = sets.scored_sets(arguments.data)
     stages.write_all_pictures(wanted, pictures)
     systems: list[System] = []
     cost: dict[str, dict[str, Any]] = {}
-    for name, model in somanet_models(arguments.model).items():
-        systems.append(System(name, predictions / name.replace(" ", "_"), "own"))
-        cost[name] = {"parameters": stages.predict_with_somanet(model, wanted, systems[-1].folder, threads=1)}
-    seconds = somanet_seconds(arguments.somanet_training)
-    cost["SomaNet"]["training"] = {"wall_s": seconds, "images": sets.samples_of_somanet(arguments.data)}
-    for network in networks:
-        systems.append(System(network, predictions / network, "ranked" if network in WITH_MASKS else None))
-        stages.predict(python, runs / network, pictures, systems[-1].folder, threads=1)
-        training = read_json(runs / network / "training.json", expected=RECORD)
-        cost[network] = {"parameters": training["parameters"], "training": training}
+    for folder in trained:
+        training = read_json(folder / "training.json", expected=RECORD)
+        network, seed = network_of(folder), int(folder.name.rpartition("_seed")[2])
+        name = seeds.name_of(GROUPS.get(network, network), seed)
+        if network == FROM_SCRATCH:
+            own[name] = (folder, training)
+            continue
+        systems.append(System(name, predictions / folder.name, "ranked" if network in WITH_MASKS else None))
+        stages.predict(python, folder, pictures, systems[-1].folder, threads=1)
+        cost[name] = {"parameters": training["parameters"], "training": training}
+    for name, (model, training) in reversed(own.items()):
+        systems.insert(0, System(name, predictions / name.replace(" ", "_"), "own"))
+        n_parameters = stages.predict_with_somanet(model, wanted, systems[0].folder, threads=1)
+        cost = {name: {"parameters": n_parameters, "training": training}} | cost
+    cost["SomaNet"]["training"] = {"wall_s": somanet_seconds(arguments.somanet_training)}
     for system in systems:
         cost[system.name] |= movie_cost(system, pictures)
-    scores = stages.score(systems, wanted, arguments.data / sets.MOVIE, output)
-    found = {"machine": {"processors": available_processors(), "kind": platform.machine()}, "cost": cost, **scores}
+    movie = arguments.data / sets.MOVIE
+    found = {"machine": {"processors": available_processors(), "kind": platform.machine()}, "cost": cost}
+    found |= stages.score(systems, wanted, movie, output)
+    if not arguments.no_trackers:
+        cuts = {name: one["cut"] for name, one in found["cuts"].items()}
+        followed = [system for system in systems if "boxes_per_frame" not in found["tracking"][system.name]]
+        found["trackers"] = linkers.compare(followed, cuts, movie, pictures / sets.MOVIE, output, python=python)
     write_json(output / "yolo.json", found)
     write_page(found, output, arguments.docs)
     return found
@@ -186,6 +214,9 @@ def write_page(found: dict[str, Any], output: Path, docs: Path | None) -> None:
         "cost": f"{page.cost_table(found['cost'])}\n\n{page.how_trained(found['cost'], found['machine'])}",
         "cuts": page.cuts_text(found["cuts"]),
     }
+    if "trackers" in found:
+        tables["trackers"] = tracker_table.as_table(found["trackers"])
+        tables["settings"] = tracker_table.settings_text(found["trackers"])
     text = "\n\n".join(f"## {name.capitalize()}\n\n{table}" for name, table in tables.items())
     write_text(output / "yolo.md", f"{text}\n")
     if docs is not None:

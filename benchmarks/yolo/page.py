@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.yolo.box_scores import Boxes, MatchedBoxes
+from benchmarks.yolo.seeds import by_group, spread
 from somanet.core.markdown import table
 from somanet.core.plots import FALSE, HIT, MISSED, blank, display
 
@@ -50,33 +51,40 @@ def detection_table(detection: Mapping[str, Mapping[str, Mapping[str, Any]]]) ->
     head = ("images", "somas", "system", "boxes", "precision", "recall", "F1", "AP50", "Δ AP50", "F1, best cut")
     rows: list[list[str]] = []
     for name, systems in detection.items():
-        for number, (system, scores) in enumerate(systems.items()):
-            # Frames of one movie are not independent images.
-            intervals = {} if name.startswith("neuritetracker") else scores["interval95"]
+        # Frames of one movie are not independent.
+        bootstrapped = not name.startswith("neuritetracker")
+        for number, (group, scores) in enumerate(by_group(systems).items()):
             rows.append(
                 [
                     SET_NAMES[name] if number == 0 else "",
-                    str(scores["n_true"]) if number == 0 else "",
-                    system,
-                    str(scores["n_predicted"]),
-                    *(_value(scores[score], intervals.get(score)) for score in ("precision", "recall", "f1", "ap")),
-                    _value(scores.get("ap_minus_reference"), intervals.get("ap_minus_reference"), sign="+"),
-                    _value(scores["best_f1"]),
+                    str(scores[0]["n_true"]) if number == 0 else "",
+                    group,
+                    spread([one["n_predicted"] for one in scores], form=".0f", short=".0f"),
+                    *(_over_seeds(scores, score, bootstrapped) for score in ("precision", "recall", "f1", "ap")),
+                    _over_seeds(scores, "ap_minus_reference", bootstrapped, sign="+"),
+                    _over_seeds(scores, "best_f1", False),
                 ]
             )
     return table(head, rows)
 
 
+def _over_seeds(scores: Sequence[Mapping[str, Any]], name: str, bootstrapped: bool, *, sign: str = "") -> str:
+    """The mean of several seeds with its range, or one value with its interval."""
+    if len(scores) > 1:
+        return spread([one.get(name) for one in scores], form=f"{sign}.3f", short=f"{sign}.2f")
+    return _value(scores[0].get(name), scores[0]["interval95"].get(name) if bootstrapped else None, sign=sign)
+
+
 def mask_table(masks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Set → system → scores of its masks, as Markdown."""
     if not masks:
-        return "No libreyolo network with masks was trained."
+        return "No network with masks was trained."
     head = ("images", "system", *MASK_COLUMNS.values())
     rows: list[list[str]] = []
     for name, systems in masks.items():
-        for number, (system, scores) in enumerate(systems.items()):
-            cells = (_value(scores[column], scores["interval95"][column]) for column in MASK_COLUMNS)
-            rows.append([SET_NAMES[name] if number == 0 else "", system, *cells])
+        for number, (group, scores) in enumerate(by_group(systems).items()):
+            cells = (_over_seeds(scores, column, True) for column in MASK_COLUMNS)
+            rows.append([SET_NAMES[name] if number == 0 else "", group, *cells])
     return table(head, rows)
 
 
@@ -84,39 +92,41 @@ def tracking_table(tracking: Mapping[str, Mapping[str, Any]]) -> str:
     """System → what was linked → part of the frame → scores, as Markdown; see :func:`.scoring.track_system`."""
     lines: list[list[str]] = []
     crowded = {system: kinds["boxes_per_frame"] for system, kinds in tracking.items() if "boxes_per_frame" in kinds}
+    groups = by_group({system: kinds for system, kinds in tracking.items() if system not in crowded})
     rows = [
-        (part, system, linked, scores)
-        for system, kinds in tracking.items()
-        if system not in crowded
-        for linked, parts in kinds.items()
-        for part, scores in parts.items()
+        (part, group, linked, [kinds[linked][part] for kinds in several])
+        for group, several in groups.items()
+        for linked, parts in several[0].items()
+        for part in parts
     ]
     for part in dict.fromkeys(row[0] for row in rows):
-        for _, system, linked, scores in (row for row in rows if row[0] == part):
-            cells = [
-                f"{scores[name]:.0f}" if name == "identity_switches" else _value(scores[name]) for name in TRACK_COLUMNS
-            ]
-            lines.append([part, system, linked, *cells])
+        for _, group, linked, scores in (row for row in rows if row[0] == part):
+            cells = (tracking_cell([one[name] for one in scores], name) for name in TRACK_COLUMNS)
+            lines.append([part, group, linked, *cells])
     left_out = [f"\n{name} finds {number:.0f} boxes per frame, too many to link." for name, number in crowded.items()]
     return "\n".join([table(("part", "system", "linked", *TRACK_COLUMNS.values()), lines), *left_out])
+
+
+def tracking_cell(values: Sequence[float], name: str) -> str:
+    """A score of tracks, of one or of several seeds."""
+    whole = name == "identity_switches"
+    if whole and len(values) == 1:
+        return f"{values[0]:.0f}"
+    return spread(values, form=".1f" if whole else ".3f", short=".0f" if whole else ".2f")
 
 
 def cost_table(cost: Mapping[str, Mapping[str, Any]]) -> str:
     """System → cost of its training and its predictions, as Markdown."""
     head = ("system", "parameters", "trained for (s)", "… of processor time", "samples seen", "ms of processor per Mpx")
     rows: list[list[str]] = []
-    for system, one in cost.items():
-        training = one.get("training") or {}
-        rows.append(
-            [
-                system,
-                _number(one.get("parameters")),
-                _number(training.get("wall_s")),
-                _number(training.get("processor_s")),
-                _number(training.get("images")),
-                _number(1e9 * one["processor_s"] / one["pixels"]),
-            ]
-        )
+    for group, several in by_group(cost).items():
+        trainings = [one.get("training") or {} for one in several]
+        columns = [
+            [one.get("parameters") for one in several],
+            *([training.get(name) for training in trainings] for name in ("wall_s", "processor_s", "images")),
+            [1e9 * one["processor_s"] / one["pixels"] for one in several],
+        ]
+        rows.append([group, *(_numbers(values) for values in columns)])
     return table(head, rows)
 
 
@@ -127,10 +137,11 @@ def how_trained(cost: Mapping[str, Mapping[str, Any]], machine: Mapping[str, Any
         training = one.get("training") or {}
         if "budget_s" in training:
             settings = training["settings"]
+            libraries = ", ".join(f"{name} {training[name]}" for name in ("libreyolo", "torch") if name in training)
             lines.append(
                 f"- {system}: {training['budget_s']:g} s of {training['clock']} time on {training['machine']}, "
                 f"threads {training['threads']}, {settings['imgsz']} px, batches of {settings['batch']}, "
-                f"seed {settings['seed']}; libreyolo {training['libreyolo']}, torch {training['torch']}"
+                f"seed {settings['seed']}; {libraries}"
             )
     return "\n".join([lines[0], "", *lines[1:]])
 
@@ -140,8 +151,10 @@ def cuts_text(cuts: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(f"- {system}: {_value(one['cut'])}, {one['chosen']}" for system, one in cuts.items())
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+def _numbers(values: Sequence[float | None]) -> str:
+    """Whole numbers; equal ones once."""
+    known = [f"{value:,.0f}" for value in values if value is not None]
+    return known[0] if len(set(known)) == 1 else spread(values, form=",.0f", short=",.0f")
 
 
 def _value(value: float | None, interval: Sequence[float] | None = None, *, sign: str = "") -> str:

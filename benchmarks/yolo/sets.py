@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.analysis.network import BUNDLED
 from somanet.core.files import atomic_path, write_json
-from somanet.core.settings import read_yaml
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
 from somanet.io.datasets.splits import read_split
 from somanet.io.datasets.yolo import cut_tiles, write_yolo
@@ -26,8 +24,8 @@ from somanet.simulation import neuron_crops
 SIM_CROPS, SIM_SEED = 32, 1000
 VAL_CROPS, VAL_SEED = 8, 2000
 """As in `make bundled-model`."""
-MIX = (1 / 4, 1 / 2, 1 / 4)
-"""Nuclei, real crops and simulated crops in the second part of that training."""
+SHARES = (1 / 2, 1 / 4, 1 / 4)
+"""Nuclei, real crops and simulated crops among the samples of a training from random weights, in one mix."""
 MOST_TILES = 4
 """Maximum tiles per nucleus image, so that the few large ones do not dominate."""
 TILE_PX = 256
@@ -104,45 +102,52 @@ def prepared(image: NDArray[np.generic]) -> NDArray[np.uint8]:
     return eight_bit
 
 
-def samples_seen(recipe: Path, n_nuclei: int) -> tuple[float, float, float]:
-    """Number of samples of nuclei, real crops and simulated crops that the bundled model was trained on."""
-    settings = read_yaml(recipe)
-    first, second = settings["pretrain"]["nuclei"], settings["finetune"]["neurons"]
-    mixed = second["training"]["epochs"] * second["training"]["samples_per_epoch"]
-    alone = first["training"]["epochs"] * first["training"].get("samples_per_epoch", n_nuclei)
-    return alone + MIX[0] * mixed, MIX[1] * mixed, MIX[2] * mixed
+def training_sets(data: Path) -> tuple[list[LabelledImage], list[LabelledImage], list[LabelledImage]]:
+    """Nuclei, real crops and simulated crops that every network here learns from, as stored."""
+    nuclei = open_dataset(data / "dsb2018" / "stage1_train.zip")
+    names = read_split(data / "dsb2018" / "split.csv", names=nuclei.names)["train"]
+    real = list(open_dataset(data / "soma" / "train"))
+    return list(_Part(nuclei, names)), real, list(neuron_crops(n_crops=SIM_CROPS, size_px=TILE_PX, seed=SIM_SEED))
 
 
-def samples_of_somanet(data: Path) -> float:
-    """Total number of samples that the bundled model was trained on."""
-    split = read_split(data / "dsb2018" / "split.csv")
-    return sum(samples_seen(BUNDLED / "recipe.yaml", len(split["train"])))
+def times_listed(n_nuclei: int, n_crops: int, share: float) -> int:
+    """How often each crop is listed, so that crops are a share of the samples as :data:`SHARES` says; at least once."""
+    return max(round(n_nuclei * share / SHARES[0] / n_crops), 1)
 
 
-def training_items(data: Path, *, seed: int) -> tuple[list[LabelledImage], dict[str, int]]:
-    """The images of `make bundled-model`, in the networks' representation, and how often each is listed.
-
-    The bundled model is pretrained on nuclei and fine-tuned on a mix with crops. Here all are mixed from the start, in
-    the shares of its samples over both parts: crops are listed accordingly often.
+def detector_items(data: Path, *, seed: int) -> tuple[list[LabelledImage], dict[str, int]]:
+    """The training images in the networks' representation, nuclei in tiles, and how often each crop is listed.
 
     Args:
         data: folder of the real data.
         seed: chooses tiles.
     """
     rng = np.random.default_rng(seed)
-    nuclei = open_dataset(data / "dsb2018" / "stage1_train.zip")
-    names = read_split(data / "dsb2018" / "split.csv", names=nuclei.names)["train"]
+    nuclei, *crops = training_sets(data)
     items: list[LabelledImage] = []
-    for item in _Part(nuclei, names):
+    for item in nuclei:
         tiles = list(cut_tiles(_prepared_item(item), size_px=TILE_PX))
         items += [tiles[i] for i in sorted(rng.permutation(len(tiles))[:MOST_TILES].tolist())]
-    real = [_prepared_item(item) for item in open_dataset(data / "soma" / "train")]
-    made = [_prepared_item(item) for item in neuron_crops(n_crops=SIM_CROPS, size_px=TILE_PX, seed=SIM_SEED)]
-    seen = samples_seen(BUNDLED / "recipe.yaml", len(names))
-    repeats: dict[str, int] = {}
-    for crops, samples in ((real, seen[1]), (made, seen[2])):
-        repeats |= {crop.name: max(round(len(items) * samples / seen[0] / len(crops)), 1) for crop in crops}
-    return [*items, *real, *made], repeats
+    repeats = {
+        crop.name: times_listed(len(items), len(some), share)
+        for some, share in zip(crops, SHARES[1:], strict=True)
+        for crop in some
+    }
+    return [*items, *(_prepared_item(crop) for some in crops for crop in some)], repeats
+
+
+def somanet_items(data: Path) -> tuple[list[LabelledImage], list[LabelledImage]]:
+    """The same images as they are stored, each crop as often as its share asks for, and those for validation.
+
+    SomaNet cuts patches out of whole images itself, so that nuclei need no tiles.
+    """
+    nuclei, *crops = training_sets(data)
+    listed = [
+        crop
+        for some, share in zip(crops, SHARES[1:], strict=True)
+        for crop in some * times_listed(len(nuclei), len(some), share)
+    ]
+    return [*nuclei, *listed], list(neuron_crops(n_crops=VAL_CROPS, size_px=TILE_PX, seed=VAL_SEED))
 
 
 def _prepared_item(item: LabelledImage) -> LabelledImage:
@@ -151,7 +156,7 @@ def _prepared_item(item: LabelledImage) -> LabelledImage:
 
 def write_training_set(data: Path, folder: Path, *, outlines: bool, seed: int) -> Path:
     """Write the data set for the detector, with boxes or with outlines; return its ``data.yaml``."""
-    items, repeats = training_items(data, seed=seed)
+    items, repeats = detector_items(data, seed=seed)
     crops = neuron_crops(n_crops=VAL_CROPS, size_px=TILE_PX, seed=VAL_SEED)
     parts = {"train": items, "val": [_prepared_item(item) for item in crops]}
     return write_yolo(folder, parts, outlines=outlines, repeats=repeats)

@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.yolo import page, sets
+from benchmarks.yolo import page, seeds, sets
 from benchmarks.yolo.scoring import (
     GroundTruth,
     System,
@@ -89,21 +90,36 @@ def run_apart(python: Path, module: str, *arguments: str, threads: int) -> None:
     command = [str(python), "-m", f"benchmarks.yolo.{module}", *arguments]
     done = subprocess.run(command, env={**os.environ, **own}, check=False)
     if done.returncode:
-        raise SomaNetError(f"libreyolo ended with status {done.returncode}; see its output above.")
+        raise SomaNetError(f"benchmarks.yolo.{module} ended with status {done.returncode}; see its output above.")
 
 
 def train(python: Path, data_yaml: Path, training: Training, run: Path) -> None:
     """Train a detector; a finished training of the same kind is kept, a stopped one resumes."""
-    requested = [sha256_file(data_yaml.with_name("train.txt")), *training.arguments()]
+    if _is_needed(run, training, sha256_file(data_yaml.with_name("train.txt"))):
+        arguments = ["--data", str(data_yaml), "--output", str(run), *training.arguments()]
+        run_apart(python, "learning", *arguments, threads=training.threads)
+
+
+def train_somanet(data: Path, training: Training, run: Path) -> None:
+    """Train SomaNet's network from random weights, in a process of its own; a finished training is kept."""
+    if _is_needed(run, training, ""):
+        told = {"data": data, "output": run, "budget-s": training.budget_s, "clock": training.clock}
+        told |= {"threads": training.threads, "seed": training.seed}
+        arguments = [text for name, value in told.items() for text in (f"--{name}", str(value))]
+        run_apart(Path(sys.executable), "from_scratch", *arguments, threads=training.threads)
+
+
+def _is_needed(run: Path, training: Training, images: str) -> bool:
+    """Whether a training is to run; the results of another one in its folder are deleted."""
+    requested = [images, *training.arguments()]
     request_file = run / "request.json"
     if request_file.exists() and json.loads(request_file.read_text(encoding="utf-8")) != requested:
         shutil.rmtree(run)
     if (run / "training.json").exists():
-        print(f"{training.network}: already trained", flush=True)
-        return
+        print(f"{run.name}: already trained", flush=True)
+        return False
     write_json(make_folder(run) / request_file.name, requested)
-    arguments = ["--data", str(data_yaml), "--output", str(run), *training.arguments()]
-    run_apart(python, "learning", *arguments, threads=training.threads)
+    return True
 
 
 def predict(
@@ -215,7 +231,8 @@ def _examples(
         ground_truth = ordered[round(place * (len(ordered) - 1))]
         image = next(item.image for item in wanted[set_name] if item.name == ground_truth.name)
         found = {}
-        for system in systems:
+        shown = seeds.first_of_each(system.name for system in systems)
+        for system in (system for system in systems if system.name in shown):
             boxes = system.boxes(wanted[set_name].predictions, cut=cuts[system.name]["cut"])
             boxes = boxes[boxes["image"] == ground_truth.name]
             found[system.name] = (boxes[list(SIDES)].to_numpy(float), match_set([ground_truth], boxes)[0])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.idtracker.__main__ import SPEED, as_table, main
-from benchmarks.idtracker.running import LOG, TRACKS, find_program, track
+from benchmarks.idtracker.__main__ import SPEED, as_table, main, numbers_tracked
+from benchmarks.idtracker.running import LOG, TRACKS, find_program, track, why_failed
 from somanet.core.errors import SomaNetError
 
 SUCCEEDS = """
@@ -52,6 +52,7 @@ def test_an_exit_status_of_0_without_a_table_is_none(tmp_path: Path) -> None:
     ended = run(tmp_path, FAILS)
     assert ended.tracks is None
     assert "more blobs than animals" in ended.reason
+    assert why_failed(tmp_path) == ended.reason  # later, from the log
     assert "INFO" in (tmp_path / LOG).read_text()
 
 
@@ -79,3 +80,12 @@ def test_a_failed_run_is_a_row_of_its_own() -> None:
     text = as_table(rows)
     assert "| 0.970 | 0.900 | 2 " in " ".join(text.split()).replace("  ", " ")
     assert "crashed" in text.splitlines()[-1]
+
+
+def test_earlier_runs_are_found_by_their_number(tmp_path: Path) -> None:
+    """In order of number, not of name; a run that was broken off has no record."""
+    for name in ("N_=_26", "N_=_9", "no_identities"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    (tmp_path / "N_=_24").mkdir()
+    assert numbers_tracked(tmp_path) == [9, 26]

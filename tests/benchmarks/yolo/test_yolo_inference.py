@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import benchmarks.yolo.__main__ as program
-from benchmarks.yolo import inference, learning, scoring, sets, stages
+from benchmarks.yolo import inference, learning, linkers, scoring, sets, somas, stages
 from benchmarks.yolo.box_scores import boxes_of
+from somanet.core.files import write_json
 from somanet.core.hashing import sha256_file
 from somanet.core.schema import BOXES
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.io.datasets.yolo import write_yolo
+from somanet.io.images import write_image
 from somanet.io.tables import read_table
 from tests.benchmarks.yolo.worlds import PYTHON
 
@@ -72,14 +77,15 @@ def test_libreyolo_trains_for_a_time_goes_on_and_predicts(network: str, tmp_path
 
 def test_what_runs_apart_needs_nothing_of_somanet() -> None:
     """Its environment has libreyolo's libraries and not SomaNet."""
-    for module in (learning, inference):
+    for module, library in (("learning", "torch"), ("inference", "torch"), ("following", "trackers")):
+        file = Path(learning.__file__).with_name(f"{module}.py")
         names = {
             alias.name if isinstance(node, ast.Import) else node.module
-            for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
             if isinstance(node, ast.Import | ast.ImportFrom)
             for alias in node.names
         }
-        assert "torch" in names
+        assert library in names
         assert not [name for name in names if name and name.startswith("somanet")]
 
 
@@ -123,3 +129,48 @@ def test_a_network_of_one_size_predicts_in_tiles() -> None:
     assert scores.tolist() == [0.5, 0.5]
     assert masks is not None
     assert [(y, x, int(mask.sum())) for y, x, mask in masks] == [(0, 0, 100), (0, 27, 100)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tracker", linkers.TRACKERS)
+def test_the_trackers_keep_two_boxes_apart(tracker: str, tmp_path: Path) -> None:
+    """Two boxes, 30 px apart, move right by 2 px per frame; the second is missed in frame 3, and comes back as itself.
+
+    Every setting that is tried for cells is one that the package knows.
+    """
+    if not PYTHON.is_file():
+        pytest.skip("no environment with libreyolo: make yolo")
+    seen = [(t, which) for t in range(6) for which in (0, 1) if (t, which) != (3, 1)]
+    rows = [(t, n, 10 + 2 * t, 5 + 30 * which, 26 + 2 * t, 21 + 30 * which, 0.9) for n, (t, which) in enumerate(seen)]
+    columns = ["frame", "row", *somas.SIDES, "score"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "boxes.csv", index=False)
+    for t in range(6):
+        noise = np.random.default_rng(t).integers(0, 255, (64, 96, 3)).astype(np.uint8)
+        write_image(tmp_path / "pictures" / f"{t:04d}.png", noise)
+    settings = linkers.candidates(tracker, 0.5)
+    jobs = [
+        {
+            "tracker": tracker,
+            "settings": one,
+            "boxes": str(tmp_path / "boxes.csv"),
+            "pictures": str(tmp_path / "pictures"),
+        }
+        | {"output": str(tmp_path / f"{n}.csv")}
+        for n, one in enumerate(settings)
+    ]
+    write_json(tmp_path / "jobs.json", {"jobs": jobs})
+    stages.run_apart(PYTHON, "following", "--jobs", str(tmp_path / "jobs.json"), threads=1)
+    for n, one in enumerate(settings):
+        found = pd.read_csv(tmp_path / f"{n}.csv")
+        which = [seen[row][1] for row in found["row"]]
+        last = found["frame"] == 5
+        assert len(set(zip(which, found["track"], strict=True))) == found["track"].nunique() == 2
+        assert last.sum() == 2 or one["minimum_consecutive_frames"] == 3
+
+
+def test_an_environment_without_trackers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trackers", None)
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.yolo.following", raising=False)
+    with pytest.raises(SystemExit, match=r"has no package 'supervision'\. `make yolo` installs `trackers`"):
+        importlib.import_module("benchmarks.yolo.following")

@@ -94,13 +94,13 @@ def test_the_page_has_a_place_for_every_table(tmp_path: Path, scored: tuple[dict
     training["settings"] = {"imgsz": 256, "batch": 16, "seed": 0}
     cost = {"parameters": 5, "processor_s": 2.0, "pixels": 1000}
     cost = {
-        "SomaNet": {**cost, "training": {"wall_s": None, "images": 7}},
+        "SomaNet": {**cost, "training": {"wall_s": None}},
         "right": {**cost, "training": training},
     }
     program.write_page({**found, "cost": cost, "machine": {"processors": 2, "kind": "x"}}, output, tmp_path)
     text = unpadded((tmp_path / "yolo.md").read_text(encoding="utf-8"))
     for table in (
-        "| SomaNet | 5 | – | – | 7 | 2,000,000 |",
+        "| SomaNet | 5 | – | – | – | 2,000,000 |",
         "| right | 5 | 9 | – | – | 2,000,000 |",
         "- right: 8 s of wall time on NVIDIA H200, threads 2, 256 px, batches of 16, seed 0; libreyolo 1, torch 2",
         "| whole frame |",
@@ -119,13 +119,13 @@ def test_everything_from_predictions_that_are_there(
 ) -> None:
     """A finished training with existing predictions: libreyolo is not run, and all is scored."""
     output = tmp_path / "out"
-    weights = output / "runs" / "yolox-n" / "weights" / "last.pt"
+    weights = output / "runs" / "yolox-n_seed0" / "weights" / "last.pt"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
-    write_json(output / "runs" / "yolox-n" / "training.json", {"parameters": 3, "wall_s": 9.0, "images": 16})
+    write_json(output / "runs" / "yolox-n_seed0" / "training.json", {"parameters": 3, "wall_s": 9.0, "images": 16})
     wanted = sets.scored_sets(data)
-    predictions(wanted, output / "predictions" / "yolox-n", lambda sides: sides)
-    for file in (output / "predictions" / "yolox-n").glob("*.json"):
+    predictions(wanted, output / "predictions" / "yolox-n_seed0", lambda sides: sides)
+    for file in (output / "predictions" / "yolox-n_seed0").glob("*.json"):
         write_json(file, {"made_by": sha256_file(weights), "processor_s": 1.0, "pixels": 1000})
 
     def somanet(model: Path, wanted: Any, folder: Path, *, threads: int) -> int:
@@ -133,13 +133,38 @@ def test_everything_from_predictions_that_are_there(
         return 4
 
     monkeypatch.setattr(stages, "predict_with_somanet", somanet)
-    found = program.run(
-        program.parse(["--data", str(data), "--output", str(output), "--skip-training", "--python", "none"])
-    )
-    assert set(found["cost"]) == {"SomaNet", "yolox-n"}
-    assert found["cost"]["yolox-n"]["processor_s"] > 1.0  # with the preparation of its images
+    command = ["--data", str(data), "--output", str(output), "--skip-training", "--python", "none"]
+    found = program.run(program.parse([*command, "--no-trackers"]))
+    assert list(found["cost"]) == ["SomaNet", "yolox-n seed 0"]
+    assert found["cost"]["yolox-n seed 0"]["processor_s"] > 1.0  # with the preparation of its images
     assert "| yolox-n | 3 | 9 |" in unpadded((output / "yolo.md").read_text(encoding="utf-8"))
-    assert json.loads((output / "yolo.json").read_text())["detection"]["soma_val"]["yolox-n"]["ap"] == pytest.approx(1)
+    assert json.loads((output / "yolo.json").read_text())["detection"]["soma_val"]["yolox-n seed 0"][
+        "ap"
+    ] == pytest.approx(1)
+    with pytest.raises(
+        SomaNetError, match=r"There is no environment with libreyolo: none not found\. `make yolo` makes"
+    ):
+        program.run(program.parse(command))
+
+
+def test_several_seeds_are_one_row(scored: tuple[dict[str, Any], Path]) -> None:
+    """A system that is always right and one that never is, as two seeds of one network."""
+    found, _ = scored
+    renamed = {"SomaNet": "SomaNet", "right": "net seed 0", "wrong": "net seed 1"}
+    detection = {name: {renamed[one]: s for one, s in some.items()} for name, some in found["detection"].items()}
+    lines = unpadded(page.detection_table(detection)).splitlines()
+    assert len(lines) == 2 + 2 * len(page.SET_NAMES)
+    assert "| net |" in lines[3]
+    assert "| 0.500 (0.00–1.00) |" in lines[3]
+    assert "| −0.500 (−1.00–+0.00) |" in lines[3]
+    tracking = {renamed[one]: kinds for one, kinds in found["tracking"].items()}
+    rows = [line for line in unpadded(page.tracking_table(tracking)).splitlines() if "| net | boxes |" in line]
+    assert len(rows) == 2
+    assert rows[0].count("–1.00)") >= 1
+    costs = {"net seed 0": {"training": {"wall_s": 10}}, "net seed 1": {"training": {"wall_s": 20}}}
+    each = {"parameters": 7, "processor_s": 2.0, "pixels": 1000}
+    text = unpadded(page.cost_table({name: each | one for name, one in costs.items()}))
+    assert "| net | 7 | 15 (10–20) | – | – | 2,000,000 |" in text
 
 
 def test_somanets_predictions_are_its_masks_boxes(data: Path, tmp_path: Path) -> None:
@@ -174,7 +199,7 @@ def test_boxes_by_the_hundred_are_not_linked(
 def test_masks_are_scored_where_two_systems_have_them(scored: tuple[dict[str, Any], Path], data: Path) -> None:
     found, output = scored
     assert found["masks"] == {}
-    assert "No libreyolo network" in page.mask_table(found["masks"])
+    assert "No network with masks" in page.mask_table(found["masks"])
     ground_truths = scoring.ground_truths_of(sets.scored_sets(data)["soma_val"])
     system = scoring.System("SomaNet", output / "SomaNet", "own")
     scores = scoring.score_masks(system, ground_truths, "soma_val", cut=0.0)

@@ -12,11 +12,11 @@ import pytest
 from benchmarks.yolo import sets
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.images import read_image
-from tests.benchmarks.yolo.worlds import N_FRAMES, ROOT, names_of
+from tests.benchmarks.yolo.worlds import N_FRAMES, names_of
 
 
 def test_nothing_is_learnt_from_validation_or_test(data: Path, tmp_path: Path) -> None:
-    items, _ = sets.training_items(data, seed=0)
+    items, _ = sets.detector_items(data, seed=0)
     allowed = names_of("train", data) | set(open_dataset(data / "soma" / "train").names)
     made = {crop.name for crop in sets.neuron_crops(n_crops=4, size_px=64, seed=sets.SIM_SEED)}
     assert {item.name.split("_y0_x")[0] if "_y0_x" in item.name else item.name for item in items} == allowed | made
@@ -24,38 +24,36 @@ def test_nothing_is_learnt_from_validation_or_test(data: Path, tmp_path: Path) -
     assert len((yaml.parent / "val.txt").read_text().split()) == 2
 
 
-def test_crops_are_listed_in_the_shares_of_somanets_training(
-    data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Two passes of 6 nuclei, then 3 of 16 samples: 12 + 12 nuclei, 24 real, 12 simulated.
+def test_crops_are_listed_in_their_shares(data: Path) -> None:
+    """Half of all samples are nuclei, a quarter each real and simulated crops.
 
-    The set has 12 tiles of nuclei (6 images of 64 x 96, 2 tiles each): each stands for 2 samples, so of the 3 real
-    crops with 8 samples each every one is listed 4 times, and of the 4 simulated with 3 each 1 or 2 times.
+    The detectors' 12 tiles of nuclei (6 images of 64 x 96, 2 tiles each) ask for 6 of each kind of crop: the 3 real
+    ones twice, the 4 simulated ones once or twice. SomaNet's 6 whole images ask for 3: every crop once.
     """
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(
-        "pretrain: {nuclei: {training: {epochs: 2}}}\n"
-        "finetune: {neurons: {training: {epochs: 3, samples_per_epoch: 16}}}\n"
-    )
-    assert sets.samples_seen(recipe, 6) == (24, 24, 12)
-    monkeypatch.setattr(sets, "BUNDLED", tmp_path)
-    items, repeats = sets.training_items(data, seed=0)
+    items, repeats = sets.detector_items(data, seed=0)
     assert len(items) == 12 + 3 + 4
-    assert Counter(repeats.values()) == {4: 3, 2: 4}
-    assert sets.samples_of_somanet(data) == 60
-    recipe.write_text(recipe.read_text().replace("{epochs: 2}", "{epochs: 2, samples_per_epoch: 40}"))
-    assert sets.samples_seen(recipe, 6) == (24 + 80 - 12, 24, 12)
+    assert Counter(repeats.values()) == {2: 3 + 4}
+    items, val = sets.somanet_items(data)
+    assert len({item.name for item in items}) == len(items) == 6 + 3 + 4
+    assert len(val) == 2
+    assert sets.times_listed(462, 32, 1 / 4) == 7  # 231 samples of 32 crops
 
 
-def test_the_bundled_recipe_says_how_much_was_learnt_from() -> None:
-    """The file that `make bundled-model` follows has the parts that are counted here."""
-    assert min(sets.samples_seen(ROOT / "somanet" / "model" / "recipe.yaml", 462)) > 0
+def test_both_learn_from_the_same_images(data: Path) -> None:
+    """A detector's pictures are those that SomaNet's network makes of the same crops itself."""
+    theirs, _ = sets.detector_items(data, seed=0)
+    ours, _ = sets.somanet_items(data)
+    names = {item.name for item in ours}
+    assert {item.name.split("_y0_x")[0] for item in theirs} == names
+    crop = ours[-1]
+    [picture] = [item.image for item in theirs if item.name == crop.name]
+    np.testing.assert_array_equal(picture, sets.prepared(crop.image))
 
 
 def test_large_images_give_four_tiles_at_most(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sets, "TILE_PX", 64)
     monkeypatch.setattr(sets, "cut_tiles", lambda item, size_px: iter([item] * 9))
-    items, _ = sets.training_items(data, seed=0)
+    items, _ = sets.detector_items(data, seed=0)
     assert len(items) == 6 * 4 + 3 + 4
 
 

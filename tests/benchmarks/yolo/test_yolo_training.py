@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import benchmarks.yolo.__main__ as program
-from benchmarks.yolo import learning, sets, stages
+from benchmarks.yolo import from_scratch, learning, sets, stages
 from somanet.core.errors import SomaNetError
 from somanet.core.files import write_json
+from somanet.segmentation.network.checkpoint import load_checkpoint
 from tests.benchmarks.yolo.worlds import PYTHON
 
 
@@ -98,3 +100,52 @@ def test_the_budget_is_somanets_unless_told(data: Path, tmp_path: Path, monkeypa
     for options in (told, [*told, "--budget-s", "7"]):
         program.train_networks(program.parse(["--data", str(data), *options]), PYTHON, tmp_path)
     assert asked == [120.0, 7.0]
+
+
+def test_every_network_has_every_seed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SomaNet's network from random weights is trained in this environment, the detector in its own, for as long."""
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(stages, "run_apart", lambda python, module, *told, threads: asked.append((module, *told)))
+    monkeypatch.setattr(sets, "write_training_set", lambda data, folder, **options: (folder / "train.txt").touch())
+    (tmp_path / "boxes").mkdir()
+    options = ["--budget-s", "7", "--clock", "processor", "--network", "yolo9-t", "somanet", "--seeds", "3", "5"]
+    arguments = program.parse(["--data", str(data), *options])
+    names = ["yolo9-t_seed3", "yolo9-t_seed5", "somanet_seed3", "somanet_seed5"]
+    assert [run.name for run in program.train_networks(arguments, PYTHON, tmp_path)] == names
+    assert [one[0] for one in asked] == ["learning", "learning", "from_scratch", "from_scratch"]
+    for one, seed in zip(asked, ("3", "5", "3", "5"), strict=True):
+        assert (one[one.index("--budget-s") + 1], one[one.index("--clock") + 1]) == ("7.0", "processor")
+        assert one[one.index("--seed") + 1] == seed
+    for name in names[1:3]:
+        write_json(tmp_path / "runs" / name / "training.json", {})
+    found = program.train_networks(program.parse(["--skip-training"]), PYTHON, tmp_path)
+    assert [(run.name, program.network_of(run)) for run in found] == [
+        ("somanet_seed3", "somanet"),
+        ("yolo9-t_seed5", "yolo9-t"),
+    ]
+
+
+def test_whole_epochs_fill_the_budget() -> None:
+    """A part is left for the last validation: 100 s hold three epochs of 30 s, 90 s only two."""
+    assert [from_scratch.epochs_for(budget_s, 30.0) for budget_s in (100.0, 90.0)] == [3, 2]
+    with pytest.raises(SomaNetError, match="One epoch takes 30 s"):
+        from_scratch.epochs_for(30.0, 30.0)
+
+
+def test_somanet_learns_from_random_weights(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs fit the budget; other seeds begin with other weights, and none with those of ImageNet."""
+    spec, settings = from_scratch.settings_of()
+    assert spec.encoder_weights is None
+    assert (spec.input, settings.batch_size, settings.early_stopping_epochs) == ("background", 4, None)
+    small = settings.model_copy(update={"samples_per_epoch": 4, "size_px": 64})
+    monkeypatch.setattr(from_scratch, "settings_of", lambda: (spec, small))
+    monkeypatch.setattr(from_scratch, "epochs_for", lambda budget_s, seconds: 2)
+    told: Any = {"budget_s": 9.0, "clock": "processor", "threads": 1}
+    records = [from_scratch.learn(data, tmp_path / f"{seed}", seed=seed, **told) for seed in (0, 1)]
+    for seed, record in enumerate(records):
+        assert record["settings"] == {"imgsz": 64, "batch": 4, "seed": seed}
+        assert (record["epochs"], record["clock"], record["budget_s"]) == (2, "processor", 9.0)
+        assert record["processor_s"] > 0
+    one, other = (load_checkpoint(tmp_path / f"{seed}") for seed in (0, 1))
+    assert one.sha256 != other.sha256
+    assert sum(weight.numel() for weight in one.model.parameters()) == records[0]["parameters"]

@@ -158,7 +158,7 @@ def useless(number: str, low: float, high: float) -> str:
         return ""
     return (
         f"The interval of the difference is not estimated: it would span more than {100 * WIDEST_SHARE:.0f} % of all "
-        "differences that there can be, as so few donors tell little."
+        "differences that there can be, as so few donors that differ so much tell little."
     )
 
 

@@ -13,7 +13,7 @@ from somanet.core.settings import NonNegativeInt, Settings
 LEAST_SHARE = 0.005
 """Share of an image below which pixels at its ceiling are specks."""
 MOST_SHARE = 0.5
-"""Share from which on the ceiling is the background, as of bright field."""
+"""Share from which on the ceiling may be the background of bright field, where a network is for that, too."""
 
 
 class Clipping(Settings):
@@ -40,7 +40,7 @@ class Clipping(Settings):
         Somas that are saturated themselves, but apart, are never more than that. The rule was measured by ``python -m
         benchmarks.clipping``.
         """
-        return LEAST_SHARE <= self.share < MOST_SHARE and self.n_at_ceiling > self.n_soma_px
+        return self.share >= LEAST_SHARE and self.n_at_ceiling > self.n_soma_px
 
     @classmethod
     def of_all(cls, parts: Iterable[Clipping]) -> Clipping:
@@ -59,6 +59,8 @@ def clipping_of(
 ) -> Clipping:
     """Count the pixels at an image's own largest value, whatever its data type: cameras of 12 bit clip at 4095.
 
+    An image of one value has none, unless it is the largest that there can be.
+
     Args:
         image: YX, or YXC, of which the strongest channel counts.
         labels_YX: 0 = background.
@@ -67,6 +69,8 @@ def clipping_of(
     intensity_YX = image if image.ndim == 2 else image[..., :3].max(axis=-1)
     ceiling = intensity_YX.max()
     at_ceiling = intensity_YX == ceiling
+    if intensity_YX.min() == ceiling and not (image.dtype.kind in "iu" and ceiling == np.iinfo(image.dtype).max):
+        at_ceiling = np.zeros_like(at_ceiling)
     return Clipping(
         ceiling=float(ceiling),
         n_px=at_ceiling.size if missing is None else int(np.count_nonzero(~missing)),

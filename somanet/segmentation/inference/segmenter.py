@@ -15,7 +15,7 @@ from somanet.core.errors import SomaNetError
 from somanet.segmentation.engines import device_of
 from somanet.segmentation.engines.devices import Device
 from somanet.segmentation.inference.burnt_in import BurntIn
-from somanet.segmentation.inference.clipping import Clipping, clipping_of
+from somanet.segmentation.inference.clipping import MOST_SHARE, Clipping, clipping_of
 from somanet.segmentation.inference.contrast import contrast_of
 from somanet.segmentation.inference.haze import HazeRule
 from somanet.segmentation.inference.instances import probabilities_to_labels, refined
@@ -198,6 +198,8 @@ class Segmenter:
             probability = fitted.of(mean_inside(outlined_YX, logits_YX))
         counted = not dark and not self.as_outlined
         clipping = clipping_of(image, labels_YX, missing=missing) if counted else None
+        if clipping is not None and clipping.share >= MOST_SHARE and self.intended_use.modality != "fluorescence":
+            clipping = None
         return Segmented(labels_YX, probability, contrast, n_haze, clipping)
 
     @property

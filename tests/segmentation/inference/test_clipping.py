@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from somanet.segmentation.inference.clipping import Clipping, clipping_of, note_on_clipping
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import Checkpoint
+from somanet.segmentation.network.intended_use import IntendedUse
 from somanet.segmentation.network.settings import ModelSpec
 from tests.worlds import bright_network
 
@@ -56,7 +58,7 @@ def test_frames_count_together() -> None:
         (counts(at_ceiling=1001, soma=1000), True),
         (counts(at_ceiling=1000, soma=1000), False),  # saturated somas, apart
         (counts(at_ceiling=49, soma=10), False),  # specks
-        (counts(at_ceiling=6000, soma=1000), False),  # a white background
+        (counts(at_ceiling=6000, soma=1000), True),  # over-exposed as a whole
         (Clipping.of_all([]), False),
         (None, False),
     ],
@@ -67,6 +69,23 @@ def test_the_note_comes_where_more_is_at_the_ceiling_than_somas(found: Clipping 
 
 def test_no_soma_at_all_is_told() -> None:
     assert "and no soma was found" in (note_on_clipping(counts(at_ceiling=1500, soma=0)) or "")
+
+
+@pytest.mark.parametrize(("value", "at_ceiling"), [(255, 24), (100, 0), (0, 0)])
+def test_an_image_of_one_value_is_at_the_ceiling_only_of_its_type(value: int, at_ceiling: int) -> None:
+    found = clipping_of(np.full((4, 6), value, np.uint8), np.zeros((4, 6), np.int32))
+    assert found.n_at_ceiling == at_ceiling
+
+
+@pytest.mark.parametrize("modality", [None, "fluorescence"])
+def test_most_of_an_image_is_at_the_ceiling(modality: Literal["fluorescence"] | None) -> None:
+    """Over-exposed fluorescence; for a network for any kind of image it may be the background of bright field."""
+    checkpoint = Checkpoint(bright_network().eval(), ModelSpec(), "0" * 64, intended_use=IntendedUse(modality=modality))
+    image = np.full((48, 64), 255, np.uint8)
+    image[:12] = 30
+    clipping = Segmenter((checkpoint,)).segment(image).clipping
+    assert (clipping is None) == (modality is None)
+    assert clipping is None or clipping.share == 0.75
 
 
 def blurred_somas(peak: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Whether confidence tells right objects from wrong ones, and says how often they are right.
 
+python -m benchmarks.confidence --data ../shared/data                    # the bundled network
 python -m benchmarks.confidence --data ../shared/data --model FOLDER     # one with a fitted confidence
 
 On sets that no network was trained on (`soma/val` set the temperature), and on the Data Science Bowl's test part, whose
@@ -50,7 +51,9 @@ def judged(one: Set, segmenter: Segmenter) -> Judged:
     found: dict[str, Predictions] = {kind: [] for kind in KINDS}
     for item in items:
         segmented = segmenter.segment(item.image)
-        mean = replace(segmenter, as_outlined=True).segment(item.image).confidence  # of the same objects
+        mean = segmented.confidence
+        if segmenter.first.object_confidence is not None:
+            mean = replace(segmenter, as_outlined=True).segment(item.image).confidence  # of the same objects
         known = np.nan_to_num(segmented.contrast, nan=float(np.nanmedian([*segmented.contrast, 0.0])))
         for kind, values in zip(KINDS, (segmented.confidence, mean, known), strict=True):
             found[kind].append((item, segmented._replace(confidence=values)))

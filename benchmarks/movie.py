@@ -3,23 +3,27 @@
 python benchmarks/movie.py ../shared/data/neuritetracker/cell_body.tif
 python benchmarks/movie.py --simulate 200 2000 --size-px 256
 python benchmarks/movie.py ../shared/data/neuritetracker/cell_body.tif --base ../main --repeats 3
+python benchmarks/movie.py ../shared/data/neuritetracker/cell_body.tif --additions --repeats 3
 
 With --simulate a movie of 64 simulated frames is played forwards and backwards up to the given length. With --base the
 stages after segmentation also run with the code of another checkout, by turns on the same masks, and their processor
-times are compared; the drift of the stage, a part of tracking, is listed apart.
+times are compared; the drift of the stage, a part of tracking, is listed apart. With --additions the processor time of
+steps that commit 277911e did not have is compared with that of segmentation without them.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,16 +32,47 @@ import numpy as np
 
 STAGES = ("segment", "track", "migrate", "report", "overlay")
 SIMULATED_FRAMES = 64
+DRIFT = "drift of the stage"
+ADDED = {
+    DRIFT: ("track", "somanet.tracking.movie", "measure_drift"),
+    "size of the somas": ("segment", "somanet.segmentation.inference.soma_size", "decide"),
+    "frames left out": ("migrate", "somanet.migration.measures", "frame_dropping"),
+    "check of the kind of microscopy": ("segment", "somanet.analysis.stages.segment", "check_intended_use"),
+    "check for repeated frames": ("segment", "somanet.analysis.source", "find_repeats"),
+    "check for scale bars": ("segment", "somanet.segmentation.inference.burnt_in", "find_burnt_in"),
+}
+"""Steps that commit 277911e did not have: the stage they are part of, and the module and name under which it calls
+them. The refinement of outlines is one more, and off."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one stage after imports and loading: seconds, processor time, of which for the drift, and peak memory."""
+    """Of one stage after imports and loading: seconds, processor time, peak memory, and :data:`ADDED` steps' times."""
 
     seconds: float
     processor_s: float
-    drift_s: float
     memory_mb: float
+    added_s: dict[str, float]
+
+
+def watch_added() -> dict[str, float]:
+    """Take the processor time of every call of :data:`ADDED` from now on; returns where it is added up."""
+    taken: dict[str, float] = {}
+
+    def timed(step: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            begin = time.process_time()
+            try:
+                return function(*arguments, **options)
+            finally:
+                taken[step] = taken.get(step, 0.0) + time.process_time() - begin
+
+        return call
+
+    for step, (_, module, name) in ADDED.items():
+        where = importlib.import_module(module)
+        setattr(where, name, timed(step, getattr(where, name)))
+    return taken
 
 
 def run_stage(stage: str, movie: Path, folder: Path) -> None:
@@ -54,22 +89,9 @@ def run_stage(stage: str, movie: Path, folder: Path) -> None:
     from somanet.migration.measures import measure_movie
     from somanet.migration.settings import MigrateSettings
     from somanet.segmentation.inference.video import usual_workers
-    from somanet.tracking import movie as tracking
     from somanet.tracking.settings import TrackSettings
 
-    drift_s = 0.0
-    measure_drift = tracking.measure_drift
-
-    def timed(*arguments: Any, **options: Any) -> Any:
-        nonlocal drift_s
-        begin = time.process_time()
-        try:
-            return measure_drift(*arguments, **options)
-        finally:
-            drift_s += time.process_time() - begin
-
-    tracking.measure_drift = timed
-
+    added_s = watch_added()
     source = MovieSource(movie, movie_name(movie))
     settings = MigrateSettings()
     segmenter = open_networks(None, at_once=usual_workers()).segmenter if stage == "segment" else None
@@ -87,15 +109,17 @@ def run_stage(stage: str, movie: Path, folder: Path) -> None:
         overlay_movie(source, folder, folder, measures)
     seconds, processor_s = time.perf_counter() - start, time.process_time() - processor_start
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{seconds:.3f} {processor_s:.3f} {drift_s:.3f} {memory_mb:.0f}")
+    print(json.dumps(asdict(Cost(seconds, processor_s, memory_mb, added_s))))
 
 
 def cost_of(stage: str, movie: Path, folder: Path, *, checkout: Path | None = None) -> Cost:
     """Run a stage in a process of its own, with the installed code or that of a checkout."""
     command = [sys.executable, __file__, str(movie.resolve()), "--stage", stage, "--folder", str(folder)]
     environment = os.environ if checkout is None else {**os.environ, "PYTHONPATH": str(checkout.resolve())}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=checkout)
-    return Cost(*map(float, done.stdout.split()))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=checkout)
+    if done.returncode:
+        raise SystemExit(f"{stage}: {done.stderr}")
+    return Cost(**json.loads(done.stdout))
 
 
 def compare(movie: Path, base: Path, repeats: int) -> None:
@@ -112,10 +136,10 @@ def compare(movie: Path, base: Path, repeats: int) -> None:
                 if stage == "track":
                     pairs = {
                         "track, without drift": (
-                            before.processor_s - before.drift_s,
-                            after.processor_s - after.drift_s,
+                            before.processor_s - before.added_s[DRIFT],
+                            after.processor_s - after.added_s[DRIFT],
                         ),
-                        "drift of the stage": (before.drift_s, after.drift_s),
+                        DRIFT: (before.added_s[DRIFT], after.added_s[DRIFT]),
                     }
                 for name, pair in pairs.items():
                     rows.setdefault(name, []).append(pair)
@@ -127,12 +151,36 @@ def compare(movie: Path, base: Path, repeats: int) -> None:
         print(f"| {name} | {before_s:.2f} | {after_s:.2f} | {median(ratios):.2f} ({spread}) |")
 
 
+def additions(movie: Path, repeats: int) -> None:
+    """Print the processor time of each step that was added, and its share of segmentation's."""
+    taken: dict[str, list[float]] = {step: [] for step in ADDED}
+    segmentation: list[float] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for _ in range(repeats):
+            costs = {stage: cost_of(stage, movie, folder) for stage in STAGES[:3]}
+            for step, (stage, _module, _name) in ADDED.items():
+                taken[step].append(costs[stage].added_s.get(step, 0.0))
+            segmentation.append(costs["segment"].processor_s - sum(costs["segment"].added_s.values()))
+    whole = median(segmentation)
+    rows = {step: median(of_runs) for step, of_runs in taken.items()} | {"refinement of outlines (off)": 0.0}
+    rows["all of these"] = median(map(sum, zip(*taken.values(), strict=True)))
+    print("| step | processor time, s | of segmentation |\n| --- | --- | --- |")
+    print(f"| segmentation without them | {whole:.2f} | |")
+    for step, spent in rows.items():
+        print(f"| {step} | {spent:.2f} | {100 * spent / whole:.1f} % |")
+
+
 def ping_pong(frames_TYX: np.ndarray, n_frames: int) -> Iterator[np.ndarray]:
-    """Frame numbers forwards and backwards, so that no cell jumps at a seam."""
-    n = len(frames_TYX)
+    """Frames forwards and backwards, so that no cell jumps at a seam."""
     for t in range(n_frames):
-        place = t % (2 * n - 2)
-        yield frames_TYX[min(place, 2 * n - 2 - place)]
+        yield frames_TYX[place_of(t, len(frames_TYX))]
+
+
+def place_of(t: int, n: int) -> int:
+    """Which of ``n`` frames, two at least, is shown at ``t``."""
+    place = t % (2 * n - 2)
+    return min(place, 2 * n - 2 - place)
 
 
 def measure(movie: Path, title: str) -> None:
@@ -158,6 +206,7 @@ def main() -> None:
     parser.add_argument("--size-px", type=int, default=256)
     parser.add_argument("--base", type=Path, help="a checkout to compare with")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--additions", action="store_true", help="what steps added since commit 277911e cost")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -166,6 +215,8 @@ def main() -> None:
         return
     if arguments.movie and arguments.base:
         compare(arguments.movie, arguments.base, arguments.repeats)
+    elif arguments.movie and arguments.additions:
+        additions(arguments.movie, arguments.repeats)
     elif arguments.movie:
         measure(arguments.movie, arguments.movie.name)
     if arguments.simulate:

@@ -42,6 +42,7 @@ from somanet.analysis.validation.movies import network_masks, score_movies
 from somanet.analysis.validation.random_worlds import (
     coverage_markdown,
     in_scope,
+    plain,
     score_random,
     world_of,
 )
@@ -63,7 +64,10 @@ from somanet.io.tables import write_table
 MOVIE_INTERVALS_MIN = (5.0, 10.0, 20.0)
 BANK = 100
 """Donors that the experiments on groups are drawn from."""
-PARTS = ("sampling", "robustness", "donors", "worlds", "random", "verdicts", "thinned", "corrected", "groups", "movies")
+PARTS = (
+    "sampling", "robustness", "donors", "worlds", "random", "verdicts", "plain", "thinned", "corrected", "groups",
+    "movies",
+)  # fmt: skip
 One = TypeVar("One")
 
 
@@ -117,9 +121,11 @@ def score_part(part: str, path: Path, arguments: argparse.Namespace) -> None:
             path,
             names=lambda one: (one.name, one.interval_min),
         )
-    elif part in ("random", "verdicts"):
+    elif part in ("random", "verdicts", "plain"):
         seeds = [*range(arguments.first_seed, arguments.first_seed + arguments.random)]
-        if arguments.in_scope:
+        if part == "plain":
+            seeds = [seed for seed in seeds if plain(world_of(seed))]
+        elif arguments.in_scope:
             seeds = [seed for seed in seeds if in_scope(world_of(seed))]
         score = score_random if part == "random" else (lambda seed: score_verdicts(seed, world_movies(seed)))
         score_all(seeds, score, path, names=lambda one: (one,))
@@ -178,8 +184,14 @@ def filled(scores: dict[str, pd.DataFrame], images: Path) -> dict[str, str]:
     if "corrected" in scores:
         found |= {part: corrected_markdown(scores["corrected"], part) for part in ("travel", "directed", "few")}
     if "verdicts" in scores:
-        found["power"] = power_markdown(scores["verdicts"])
-        found["scatter"] = scatter_markdown(scores["verdicts"])
+        every = scores["verdicts"]
+        some = every[[in_scope(world_of(int(seed))) for seed in every["seed"]]]
+        found["verdicts in scope"] = verdicts_markdown(some, worlds="worlds whose cells rest")
+        found["power"] = power_markdown(every)
+        found["power in scope"] = power_markdown(some)
+        found["scatter"] = scatter_markdown(some)
+    if "plain" in scores:
+        found["plain"] = verdicts_markdown(scores["plain"], worlds="plain worlds")
     if "movies" in scores:
         save_figure(figures.chain(scores["movies"]), images / "trust_chain.png")
     return found

@@ -25,11 +25,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from somanet.analysis.asked import NetworksToOpen, networks_to_open
 from somanet.analysis.batch import Batch
 from somanet.analysis.movie import AnalysisNetworks, Options
 from somanet.analysis.network import BUNDLED, about_networks, open_networks
 from somanet.analysis.source import MovieSource, check_intended_use
-from somanet.analysis.worker_task import NetworksToOpen, networks_to_open
 from somanet.analysis.workers import OnWorkers, processors_each, shared_folder
 from somanet.core.calibration import Calibration
 from somanet.core.cluster import RETRIES, Work, local_cluster, run_tasks, unique_key

@@ -22,7 +22,7 @@ COUNTED: Mapping[str, str] = {
     "rest_share": "steps at rest",
     "creep_share": "steps creeping",
     "run_share": "steps running",
-    "run_speed_um_per_h": "speed while running",
+    "run_speed_um_per_h": "speed while running, root mean square",
     "sigma_um": "localisation error",
 }
 """What is printed or written with an interval and has a true value, and its name in the table."""

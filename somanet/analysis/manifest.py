@@ -50,6 +50,8 @@ def provenance_of(
         "median_diameter_px": segmentation.get("median_diameter_px"),
         "size": segmentation.get("size"),
         "n_haze": segmentation.get("n_haze"),
+        "clipping": segmentation.get("clipping"),
+        "appearance": segmentation.get("appearance"),
         **({"model": network} if network["sha256"] else _given(segmentation)),
         "parameters": {
             "segment": {name: segmentation[name] for name in requested if name in segmentation},

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from somanet.analysis.report.definitions import METHODS, label_of
+from somanet.analysis.report.definitions import in_sentence, label_of, terms
 from somanet.core.counting import counted
 from somanet.core.markdown import plain
 from somanet.migration.bounded_difference import TRUE_RANGES
 from somanet.migration.groups import BENJAMINI_HOCHBERG, HOLM, PAIRED_T, WELCH
 from somanet.migration.pooling import UNITS
+from somanet.migration.sampling_warnings import seen_long_enough
 
 REFERENCES = {
     "unet": "Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI "
@@ -62,10 +63,12 @@ def movie_methods(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> st
         f"{_number(summary.get('mobile_threshold_um_per_h'))} µm/h were held to be motion, and runs of them that "
         f"covered {_number(summary.get('least_saltation_um'))} µm or more to be saltations. Settings of the "
         f"measurement: {_settings(manifest['parameters'].get('migrate'))}. "
-        f"{counted(summary.get('n_cells', 0), 'cell was', 'cells were')} observed for 4 h or 12 frames and entered the "
+        f"{counted(summary.get('n_cells', 0), 'cell was', 'cells were')} observed "
+        f"{seen_long_enough([(summary.get('definition') or {}).get('min_track_h')])}, or more, and entered the "
         f"summary, {counted(summary.get('n_short', 0), 'was', 'were')} observed more briefly."
     )
-    text += ["## Definitions", *_definitions(), "## Software", _versions(manifest["code"]), *_references(cited)]
+    drift = [str(summary.get("drift_removed_from", "none"))]
+    text += ["## Definitions", *_definitions(drift), "## Software", _versions(manifest["code"]), *_references(cited)]
     return "\n\n".join(text) + "\n"
 
 
@@ -147,24 +150,27 @@ def cohort_methods(
     code: Mapping[str, Any],
     version: str,
     verdicts: Sequence[str] = (),
+    drift: Collection[str] = ("none",),
 ) -> str:
     """The methods of a cohort's comparison, as Markdown: what was done, and nothing else.
 
     Args:
         manifests: of its movies.
         comparison: :data:`somanet.analysis.cohort.tables.COMPARISON` of its groups.
-        counts: number of ``movies``, ``donors`` (0 if not named), ``cells``, and ``corrected`` movies.
+        counts: number of ``movies``, ``donors`` (0 if not named), ``cells``, and of movies whose tracks are ``given``,
+            made or corrected by a person or another program, or found by SomaNet and ``corrected`` by a person.
         reference: the group that the others are compared with.
         code: commit and versions that computed the comparison.
         version: of SomaNet.
         verdicts: whether saltation numbers hold, a sentence per group.
+        drift: what it was removed from in the movies, see :func:`somanet.analysis.report.definitions.terms`.
     """
     intervals = sorted({round(float(one["input"]["frame_interval_min"]), 3) for one in manifests})
     donors = f" of {counted(counts['donors'], 'donor')}" if counts["donors"] else ""
     combined = (
         f"{counted(counts['movies'], 'movie')}{donors} with {counted(counts['cells'], 'cell')} observed long enough "
         f"were combined with SomaNet {version}{_commit(code)}. Frames are {', '.join(f'{m:g}' for m in intervals)} min "
-        f"apart. {_corrected(counts)} How each movie was analysed is in the methods.md of its folder."
+        f"apart. {_whose_tracks(counts)} How each movie was analysed is in the methods.md of its folder."
     )
     levels = "donors where there are two or more, else movies, else cells" if counts["donors"] else "movies, or cells"
     pooled = (
@@ -197,27 +203,32 @@ def cohort_methods(
         text.append("\n".join([what, "", *(f"- {_label(row)}: {plain(row['problem'])}" for row in _rows(failed))]))
     if not len(comparison):
         text.append("No groups were compared.")
-    text += ["## Definitions", *_definitions(), "## Software", _versions(code), *_references(cited)]
+    text += ["## Definitions", *_definitions(drift), "## Software", _versions(code), *_references(cited)]
     return "\n\n".join(text) + "\n"
 
 
-def _corrected(counts: Mapping[str, int]) -> str:
-    corrected, movies = counts["corrected"], counts["movies"]
-    if not corrected:
-        return "All tracks are the program's."
-    if corrected == movies:
-        return "All tracks were made or corrected by a person."
-    return (
-        f"The tracks of {counted(corrected, 'movie')} were made or corrected by a person, the rest are the program's."
-    )
+def _whose_tracks(counts: Mapping[str, int]) -> str:
+    """Who made the tracks: SomaNet, SomaNet with a person's edits, or somebody else."""
+    kinds = {
+        "found by SomaNet": counts["movies"] - counts["given"] - counts["corrected"],
+        "found by SomaNet and corrected by a person": counts["corrected"],
+        "made or corrected by a person or another program": counts["given"],
+    }
+    found = {words: n for words, n in kinds.items() if n}
+    if len(found) == 1:
+        return f"All tracks were {''.join(found)}."
+    (words, n), *others = found.items()
+    each = [f"{counted(n, 'movie has', 'movies have')} tracks that were {words}"]
+    each += [f"{n} that were {words}" for words, n in others]
+    return f"{', '.join(each[:-1])}, and {each[-1]}."
 
 
 def _tested(tested: pd.DataFrame, reference: str | None) -> str:
-    labels = list(dict.fromkeys(label_of(name)[0].lower() for name in tested["number"]))
+    labels = list(dict.fromkeys(in_sentence(name) for name in tested["number"]))
     corrections = [words for words in sorted(set(tested["correction"])) if words.startswith((HOLM, BENJAMINI_HOCHBERG))]
     paired = (tested["test"] == PAIRED_T).any()
     pairing = " Pairing was asked for: the same donor id in two groups is the same donor." if paired else ""
-    ranged = [label_of(name)[0].lower() for name in dict.fromkeys(tested["number"]) if name in TRUE_RANGES]
+    ranged = [in_sentence(name) for name in dict.fromkeys(tested["number"]) if name in TRUE_RANGES]
     in_range = (
         f" Intervals and p of {_in_a_row(ranged)} are of the same t, profiled over true means within the range of the "
         "number."
@@ -270,7 +281,7 @@ def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def _label(row: Mapping[Any, Any]) -> str:
-    return f"{label_of(row['number'])[0].lower()} ({plain(row['reference'])} and {plain(row['group'])})"
+    return f"{in_sentence(row['number'])} ({plain(row['reference'])} and {plain(row['group'])})"
 
 
 def _in_a_row(words: Sequence[str]) -> str:
@@ -288,8 +299,8 @@ def _commit(code: Mapping[str, Any]) -> str:
     return f" (commit {code['commit']}{changed})"
 
 
-def _definitions() -> list[str]:
-    lines = [f"- **{term}.** {meaning}" for term, meaning in METHODS]
+def _definitions(drift: Collection[str]) -> list[str]:
+    lines = [f"- **{term}.** {meaning}" for term, meaning in terms(drift)]
     for name, unit in UNITS.items():
         label, meaning = label_of(name)
         lines.append(f"- **{label}{f' ({unit})' if unit else ''}.** {meaning}")

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from somanet.analysis.report.overlay import Style
+    from somanet.analysis.stages.segment import Elsewhere
     from somanet.migration.measures import Measures
     from somanet.segmentation.inference.segmenter import Segmenter
 
@@ -159,6 +160,7 @@ def analyze_movie(
     tracks_file: Path | None = None,
     corrections_file: Path | None = None,
     options: Options | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Measures:
     """From a movie to its folder of results; everything is written, or nothing.
 
@@ -170,6 +172,7 @@ def analyze_movie(
         tracks_file: tracks made or corrected elsewhere, used instead of finding them.
         corrections_file: a person's corrections of these results, see :mod:`somanet.corrections`.
         options: see :class:`Options`.
+        elsewhere: other processes that segment the frames; by default this one does.
 
     Raises:
         SomaNetError: the movie or the tracks cannot be used, the output cannot be written, or an automatic analysis
@@ -195,7 +198,7 @@ def analyze_movie(
         elif network is not None:
             from somanet.analysis.stages.segment import segment_movie
 
-            segment_movie(source, network.segmenter, folder, any_modality=options.any_modality)
+            segment_movie(source, network.segmenter, folder, any_modality=options.any_modality, elsewhere=elsewhere)
             from somanet.segmentation.engines.resting import rest
 
             rest(one.model for one in network.segmenter.networks)

@@ -14,6 +14,7 @@ from somanet.corrections import read
 from somanet.io.movies import sha256_movie
 
 if TYPE_CHECKING:
+    from somanet.analysis.stages.segment import Elsewhere
     from somanet.migration.measures import Measures
 
 
@@ -26,6 +27,7 @@ def analyze_single(
     corrections: Path | None = None,
     options: Options,
     say: Callable[[str], None],
+    elsewhere: Elsewhere | None = None,
 ) -> Measures:
     """Analyse a movie; what can be refused is refused before a network is opened, not after hours of work.
 
@@ -37,7 +39,8 @@ def analyze_single(
             become corrections of these.
         corrections: a person's corrections of these results.
         options: see :class:`somanet.analysis.movie.Options`.
-        say: is told where tracks come from.
+        say: is told where tracks come from, and that a movie is too small for other processes.
+        elsewhere: other processes that segment the frames of a large movie.
 
     Raises:
         SomaNetError: as for :func:`somanet.analysis.movie.analyze_movie`, or the movie is outside the network's
@@ -50,6 +53,9 @@ def analyze_single(
         check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:
             source.calibration(movie)
+            if elsewhere is not None and (small := elsewhere.too_small(movie)):
+                say(small)
+                elsewhere = None
         if tracks is not None and corrections is None:
             from somanet.analysis.own_tracks import take_own_tracks  # statistics, which no network waits for
 
@@ -62,5 +68,11 @@ def analyze_single(
             if not options.any_modality:
                 check_intended_use([source], networks.segmenter.intended_use)
         return analyze_movie(
-            source, output, network=networks, tracks_file=taken, corrections_file=corrections, options=options
+            source,
+            output,
+            network=networks,
+            tracks_file=taken,
+            corrections_file=corrections,
+            options=options,
+            elsewhere=elsewhere,
         )

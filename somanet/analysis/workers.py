@@ -8,15 +8,16 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from somanet.analysis.asked import SUCH_AN_OUTPUT, NetworksToOpen, other_code, unseen
 from somanet.analysis.movie import Options
 from somanet.analysis.outcome import Outcome
 from somanet.analysis.source import MovieSource
-from somanet.analysis.worker_task import Done, NetworksToOpen, Task, other_code, run_task
+from somanet.analysis.worker_task import Done, Task, run_task
 from somanet.core import guard
 from somanet.core.cluster import Work, run_tasks, unique_key
 from somanet.core.errors import SomaNetError, first_line
@@ -68,15 +69,13 @@ class OnWorkers:
         """
         if not sources:
             return
-        client: Any = self._client
         check_workers(self._client, self._shared.token)
         topic = unique_key("somanet-progress")
         waiting = sorted(sources, key=_size, reverse=True)
         in_work: dict[str, MovieSource] = {}
         with Overview(len(sources), unit="movie") as overview:
 
-            def tell(event: tuple[float, Mapping[str, str]]) -> None:
-                _, said = event
+            def tell(said: Mapping[str, Any]) -> None:
                 if said["name"] in in_work:
                     self._shared.marks.setdefault(said["name"], set()).add(said["mark"])
                     overview.now(said["name"], said["words"])
@@ -114,28 +113,16 @@ class OnWorkers:
                     guard.keep(path)
                 over(source, done.outcome)
 
-            client.subscribe_topic(topic, tell)
-            try:
-                run_tasks(
-                    self._client,
-                    run_task,
-                    what="analyses",
-                    at_once=self._at_once,
-                    next_task=next_task,
-                    ended=take,
-                    stop=lambda: self._shared.token.unlink(missing_ok=True),
-                )
-            except SomaNetError:
-                raise
-            except Exception as error:
-                check_workers(self._client)  # one that came later may be another
-                raise SomaNetError(
-                    f"A worker failed: {type(error).__name__}: {first_line(error)} What is finished stays; the same "
-                    "command takes up the rest."
-                ) from error
-            finally:
-                with contextlib.suppress(Exception):  # the cluster may be lost
-                    client.unsubscribe_topic(topic)
+            work_on(
+                self._client,
+                self._shared,
+                run_task,
+                at_once=self._at_once,
+                next_task=next_task,
+                ended=take,
+                topic=topic,
+                tell=tell,
+            )
 
     def _task(self, source: MovieSource, topic: str) -> Task:
         folder = self._folders[source.name]
@@ -149,10 +136,27 @@ class OnWorkers:
             options=self._options,
             replace=guard.replacing(),
             token=self._shared.token,
+            name=source.name,
             topic=topic,
             processors=self._processors,
             shown={str(here): str(shown) for here, shown in given.items()},
         )
+
+
+class Workers(NamedTuple):
+    """Where workers are, and how many of them take part.
+
+    Attributes:
+        open: the cluster, with a folder that this process shares with its workers, for a number of tasks.
+        at_once: tasks at once; None = one per worker.
+        processors: that each may use, for a number of tasks; None = as many as it has threads.
+        workers_end: they are gone when the cluster is closed.
+    """
+
+    open: Callable[[Path, int], AbstractContextManager[Client]]
+    at_once: int | None
+    processors: Callable[[int], int | None]
+    workers_end: bool
 
 
 @dataclass
@@ -189,6 +193,53 @@ def shared_folder(study: Path, folders: Mapping[str, Path], *, workers_end: bool
             for name, marks in shared.marks.items() if workers_end else ():
                 for mark in marks:
                     remove_unfinished(folders[name].absolute(), mark)
+
+
+def work_on(
+    client: Client,
+    shared: Shared,
+    function: Callable[..., Any],
+    *,
+    at_once: int | None,
+    next_task: Callable[[], Work | None],
+    ended: Callable[[Any, Any, str | None], None],
+    topic: str,
+    tell: Callable[[Mapping[str, Any]], None],
+) -> None:
+    """:func:`somanet.core.cluster.run_tasks` with reports of workers, which stop when this process does.
+
+    Args:
+        client, function, at_once, next_task, ended: as there.
+        shared: what workers share with this process.
+        topic: of the workers' reports.
+        tell: takes each report, in another thread.
+
+    Raises:
+        SomaNetError: the cluster is lost, or a worker failed.
+    """
+    cluster: Any = client
+    cluster.subscribe_topic(topic, lambda event: tell(event[1]))
+    try:
+        run_tasks(
+            client,
+            function,
+            what="analyses",
+            at_once=at_once,
+            next_task=next_task,
+            ended=ended,
+            stop=lambda: shared.token.unlink(missing_ok=True),
+        )
+    except SomaNetError:
+        raise
+    except Exception as error:
+        check_workers(client)  # one that came later may be another
+        raise SomaNetError(
+            f"A worker failed: {type(error).__name__}: {first_line(error)} What is finished stays; the same "
+            "command takes up the rest."
+        ) from error
+    finally:
+        with contextlib.suppress(Exception):  # the cluster may be lost
+            cluster.unsubscribe_topic(topic)
 
 
 def check_workers(client: Client, token: Path | None = None) -> None:
@@ -235,10 +286,7 @@ def check_workers(client: Client, token: Path | None = None) -> None:
         if other := other_code(name, found.get("version"), found.get("code")):
             raise SomaNetError(other)
         if works and token is not None and not found["sees"]:
-            raise SomaNetError(
-                f"{name} does not see {token.parent.parent}: the movies, the networks and the output must lie on a "
-                "disk that all workers share, at the same place. Choose such an --output, or use --workers alone."
-            )
+            raise SomaNetError(f"{unseen(name, token.parent.parent)} {SUCH_AN_OUTPUT}")
 
 
 def processors_each(workers: int) -> int:

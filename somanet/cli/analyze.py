@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +19,7 @@ from somanet.cli.cohort import (
     question_of,
     write_and_print,
 )
-from somanet.cli.elsewhere import Elsewhere, elsewhere_of, run_elsewhere
+from somanet.cli.elsewhere import elsewhere_of, run_elsewhere
 from somanet.cli.options import (
     AnyModality,
     Axes,
@@ -40,10 +42,12 @@ from somanet.cli.options import (
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
+    from somanet.analysis.blocks import OnBlocks
     from somanet.analysis.cohort.write import Question
     from somanet.analysis.movie import AnalysisNetworks, Options
     from somanet.analysis.network import OpenedNetworks
     from somanet.analysis.source import MovieSource
+    from somanet.analysis.workers import Workers
     from somanet.migration.intervals import Estimate
     from somanet.migration.measures import Measures
 
@@ -96,7 +100,10 @@ def analyze(
     reference: Reference = None,
     paired: Paired = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Movies at once: processes on this computer, or on --cluster.")
+        int | None,
+        typer.Option(
+            min=1, help="Processes here, or tasks at once on --cluster: a movie each; of one movie, blocks of it."
+        ),
     ] = None,
     cluster: Annotated[
         str | None, typer.Option(help="Where the workers are: a Dask scheduler (tls://host:8786), or slurm.yaml.")
@@ -163,8 +170,8 @@ def analyze(
     if (reference is not None or paired is not None) and conditions is None:
         raise SomaNetError("--reference and --paired are about the groups of --conditions: give that table too.")
 
-    if elsewhere is not None and not several:
-        raise SomaNetError("--workers and --cluster are for several movies: name them, or their folder.")
+    if elsewhere is not None and tracks is not None:
+        raise SomaNetError("--workers and --cluster share the segmentation, which --tracks replaces: give one of them.")
     wanted = {
         "engine": engine,
         "device": device,
@@ -178,11 +185,9 @@ def analyze(
         question = question_of(conditions, reference, paired)
         _analyze_all(sources, output, question, options, model, wanted, elsewhere)
     else:
-
-        def network() -> AnalysisNetworks:
-            return _networks(_open(model, wanted))
-
-        _analyze_one(sources[0], output, tracks, corrections, options, network)
+        opened = cache(lambda: _open(model, wanted))
+        with _blocks(elsewhere, opened, wanted) as blocks:
+            _analyze_one(sources[0], output, tracks, corrections, options, lambda: _networks(opened()), blocks)
 
 
 def _analyze_one(
@@ -192,6 +197,7 @@ def _analyze_one(
     corrections: Path | None,
     options: Options,
     network: Callable[[], AnalysisNetworks],
+    blocks: OnBlocks | None,
 ) -> None:
     from somanet.analysis.single import analyze_single
 
@@ -203,8 +209,25 @@ def _analyze_one(
         corrections=corrections,
         options=options,
         say=lambda note: typer.echo(f"note: {note}", err=True),
+        elsewhere=blocks,
     )
     print_summary(measures, output)
+
+
+@contextmanager
+def _blocks(
+    elsewhere: Workers | None, opened: Callable[[], OpenedNetworks], wanted: dict[str, Any]
+) -> Iterator[OnBlocks | None]:
+    """Workers that share the frames of one movie; SIGTERM stops them, too."""
+    if elsewhere is None:
+        yield None
+        return
+    from somanet.analysis.asked import networks_to_open
+    from somanet.analysis.blocks import OnBlocks
+    from somanet.provenance.mlflow import sigterm_raises
+
+    with sigterm_raises():
+        yield OnBlocks(elsewhere, lambda: networks_to_open(opened(), {}, **wanted))
 
 
 def _analyze_all(
@@ -214,7 +237,7 @@ def _analyze_all(
     options: Options,
     models: list[str] | None,
     wanted: dict[str, Any],
-    elsewhere: Elsewhere | None,
+    elsewhere: Workers | None,
 ) -> None:
     from somanet.analysis.batch import Batch
     from somanet.analysis.names import COHORT, COHORT_FILES
@@ -233,7 +256,7 @@ def _analyze_all(
     if elsewhere is None:
         batch.run(networks, begins=typer.echo, ends=print_summary)
     else:
-        from somanet.analysis.worker_task import networks_to_open
+        from somanet.analysis.asked import networks_to_open
 
         to_open = networks_to_open(opened, networks.about, **wanted)
         run_elsewhere(batch, output, to_open, elsewhere, ends=print_summary)
@@ -304,7 +327,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
         for state, words in (("rest", "at rest"), ("creep", "creeping"), ("run", "running")):
             words = f"steps of {60 * modes.interval_h:.3g} min {words}"
             _print_number(words, modes.state_share[state], " %", factor=100.0)
-        _print_number("speed while running", modes.state_speed_um_per_h["run"], " µm/h")
+        _print_number("RMS speed while running", modes.state_speed_um_per_h["run"], " µm/h")
         _print_number("velocity kept for", modes.run_persistence_h, " h")
     for name, words, unit in (
         ("frequency_corrected_per_h", "saltations per hour, corrected", ""),

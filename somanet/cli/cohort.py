@@ -73,7 +73,7 @@ def check_groups_of(question: Question, movies: Sequence[str]) -> None:
 def write_and_print(folders: Sequence[Path], output: Path, question: Question, *, notes: Sequence[str] = ()) -> None:
     """Build the cohort of these results, and print its outcome."""
     from somanet.analysis import names
-    from somanet.analysis.cohort.page import outcome
+    from somanet.analysis.cohort.page import comparison_notes, outcome
     from somanet.analysis.cohort.write import build_cohort
     from somanet.cli.unapplied import note_unapplied
     from somanet.core.files import json_object
@@ -83,9 +83,7 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
     typer.echo(f"{counted(len(found.movies), 'movie')}, {counted(found.summaries['all'].n_cells, 'cell')}")
     for one in found.comparisons:
         typer.echo(outcome(one))
-    for note in dict.fromkeys(note for one in found.comparisons for note in one.notes):
-        typer.echo(f"  note: {note}")
-    for note in (*found.notes, *found.warnings):
+    for note in (*comparison_notes(found), *found.notes, *found.warnings):
         typer.echo(f"  note: {note}")
     for folder in folders:
         note_unapplied(folder)

@@ -1,23 +1,21 @@
-"""Where `somanet analyze` finds workers for many movies: processes here, a Dask cluster, jobs of a batch system."""
+"""Where `somanet analyze` finds workers, for many movies or a large one: processes here, a Dask cluster, jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import typer
 
 from somanet.core.errors import SomaNetError
 
 if TYPE_CHECKING:
-    from distributed import Client
-
+    from somanet.analysis.asked import NetworksToOpen
     from somanet.analysis.batch import Batch
     from somanet.analysis.outcome import Outcome
     from somanet.analysis.source import MovieSource
-    from somanet.analysis.worker_task import NetworksToOpen
+    from somanet.analysis.workers import Workers
     from somanet.core.cluster import Certificates
     from somanet.migration.measures import Measures
 
@@ -27,25 +25,9 @@ MOST_PER_PROCESSOR = 4
 """Workers on this computer: more would only wait for each other, each with a network in memory."""
 
 
-class Elsewhere(NamedTuple):
-    """Workers that share the movies.
-
-    Attributes:
-        open: the cluster, with a folder that this process shares with its workers, for a number of movies.
-        at_once: movies at once; None = one per worker.
-        processors: that each may use, for a number of movies; None = as many as it has threads.
-        workers_end: they are gone when the cluster is closed.
-    """
-
-    open: Callable[[Path, int], AbstractContextManager[Client]]
-    at_once: int | None
-    processors: Callable[[int], int | None]
-    workers_end: bool
-
-
 def elsewhere_of(
     workers: int | None, cluster: str | None, certificates: Certificates | None, *, unencrypted: bool
-) -> Elsewhere | None:
+) -> Workers | None:
     """Where movies are analysed: by worker processes here, on a Dask cluster, by jobs; None: in this process.
 
     Raises:
@@ -61,8 +43,9 @@ def elsewhere_of(
     if workers is None and cluster is None:
         return None
     require("cluster", purpose="Several workers (--workers, --cluster)")
+    from somanet.analysis.workers import Workers, processors_each
+
     if cluster is None:
-        from somanet.analysis.workers import processors_each
         from somanet.core.machine import available_processors
 
         assert workers is not None
@@ -71,7 +54,7 @@ def elsewhere_of(
                 f"--workers {workers} is more than this computer can use: expected 1 to {most}, as it has "
                 f"{available_processors()} processors. Each worker has a network in memory."
             )
-        return Elsewhere(
+        return Workers(
             lambda _, n: local_cluster(min(workers, n), allowed_failures=RETRIES, stops_workers=True),
             workers,
             lambda n: processors_each(min(workers, n)),
@@ -80,14 +63,14 @@ def elsewhere_of(
     if cluster.endswith(JOBS):
         queue = read_job_queue(protect(Path(cluster)))
         at_once = workers or queue.jobs
-        return Elsewhere(
+        return Workers(
             lambda folder, n: job_cluster(queue, folder, at_once=min(at_once, n), allowed_failures=RETRIES),
             at_once,
             lambda _: queue.cores,
             workers_end=True,
         )
     check_address(cluster, certificates, unencrypted=unencrypted, option="--cluster")
-    return Elsewhere(
+    return Workers(
         lambda *_: existing_cluster(cluster, certificates=certificates, unencrypted=unencrypted, option="--cluster"),
         workers,
         lambda _: None,
@@ -99,7 +82,7 @@ def run_elsewhere(
     batch: Batch,
     output: Path,
     networks: NetworksToOpen,
-    elsewhere: Elsewhere,
+    elsewhere: Workers,
     *,
     ends: Callable[[Measures, Path], None],
 ) -> None:

@@ -76,6 +76,11 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
+    def reach(self, done: int) -> None:
+        """So many steps are done; fewer than before change nothing."""
+        while self._done < done:
+            self.step()
+
     def step(self) -> None:
         """One step is done."""
         self._done += 1

@@ -42,12 +42,13 @@ class _Application:
         Raises:
             _DoesNotFit: it cannot be; nothing was changed.
         """
-        if edit.kind in MASK_KINDS:
-            self._do_masks(edit)
-        elif edit.kind == "place":
-            self._do_place(edit)
-        else:
-            self._do_tracks(edit)
+        names, largest = dict(self._names), self._largest
+        do = self._do_masks if edit.kind in MASK_KINDS else self._do_place if edit.kind == "place" else self._do_tracks
+        try:
+            do(edit)
+        except _DoesNotFit:
+            self._names, self._largest = names, largest
+            raise
 
     def _do_masks(self, edit: Edit) -> None:
         frame, shape = self._frame_of(edit)

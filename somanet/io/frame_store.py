@@ -131,6 +131,10 @@ class KeptMovie(Movie):
         """Frame ``t``; see :meth:`somanet.io.movie_base.Movie.frame`."""
         return self._file[t] if self._file.has(t) else super().frame(t)
 
+    def chunk_of(self, t: int) -> int:
+        """The chunk of frame ``t`` in the movie's own file."""
+        return self._movie.chunk_of(t)
+
     def _read(self, t: int) -> np.ndarray:
         frame = self._movie.frame(t)
         if self._file.n_bytes + frame.nbytes <= self._most_bytes:

@@ -90,6 +90,10 @@ class Movie(Sequence[Any]):
             )
         return usable(frame, f"{self.path}, frame {t}")
 
+    def chunk_of(self, t: int) -> int:
+        """The number of what frame ``t`` is stored in; frames of one chunk are decoded together."""
+        return t
+
     @abstractmethod
     def _read(self, t: int) -> np.ndarray:
         """Decode one frame."""

@@ -26,6 +26,10 @@ class MovieSelection(Movie):
     def _read(self, t: int) -> np.ndarray:
         return self._movie.frame(self._frames[t])
 
+    def chunk_of(self, t: int) -> int:
+        """The chunk of frame ``t`` in the other movie."""
+        return self._movie.chunk_of(self._frames[t])
+
     def close(self) -> None:
         """Close the movie."""
         self._movie.close()

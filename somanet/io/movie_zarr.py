@@ -43,6 +43,8 @@ class ZarrMovie(Movie):
         shape, chunk = ([sizes[i] for i in of_frame] for sizes in (self._array.shape, self._array.chunks))
         check_pixels(*self.shape_YX, str(path))
         CHUNKS.check(n_chunks(shape, chunk), path, declared="a frame")
+        times = [i for axis, i in zip(self._layout.axes, self._layout.stored, strict=True) if axis == "T"]
+        self._frames_per_chunk = self._array.chunks[times[0]] if times else 1
         y_um, x_um, interval = (image.scale.get(axis) for axis in "yxt")
         self.file_calibration = FileCalibration(square_um(x_um, y_um, str(path)), interval)
 
@@ -66,6 +68,10 @@ class ZarrMovie(Movie):
             described = ", ".join(f"{axis}={size}" for axis, size in zip(axes, shape, strict=True))
             raise FileProblem(f"{self.path}: the array is empty ({described}).", "wrong shape")
         return find_layout(letters, shape, wanted, str(self.path), channels=image.channels)
+
+    def chunk_of(self, t: int) -> int:
+        """The number, along time, of the zarr chunk that frame ``t`` is in."""
+        return t // self._frames_per_chunk
 
     def _read(self, t: int) -> np.ndarray:
         return project(self._read_plane(t, z) for z in self._layout.planes)

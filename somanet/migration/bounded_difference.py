@@ -82,6 +82,13 @@ class Profile:
         left = away - min(max(free, low), high)
         return float(left @ self.precision @ left)
 
+    @property
+    def fits(self) -> bool:
+        """Whether a mean is within the range, or true ones there are as near to the seen ones as chance has it."""
+        if ((self.lowest <= self.means) & (self.means <= self.highest)).any():
+            return True
+        return self.least()[1] <= float(stats.t.ppf(CONFIDENCE, self.freedom)) ** 2
+
     def least(self) -> tuple[float, float]:
         """The likeliest difference, and T there."""
         inside = ((self.lowest <= self.means) & (self.means <= self.highest)).all()
@@ -128,6 +135,20 @@ def profile_of(number: str, a: Floats, b: Floats, *, paired: bool) -> Profile | 
     return Profile.of(means, np.diag(errors), float(freedom), TRUE_RANGES[number])
 
 
+def beyond_range(number: str, profile: Profile | None) -> str:
+    """Why nothing can be said of a difference of two means that are both where no true ones are, or empty.
+
+    R corrected for the number of cells, for example, is below 0 in donors whose cells avoid one another's directions.
+    """
+    if profile is None or profile.fits:
+        return ""
+    means, (lowest, highest) = profile.means, TRUE_RANGES[number]
+    return (
+        f"The difference is not estimated: the means, {means[0]:.3g} and {means[1]:.3g}, are further outside what a "
+        f"true mean can be ({lowest:g} to {highest:g}) than donors differ by chance."
+    )
+
+
 def useless(number: str, low: float, high: float) -> str:
     """Why the interval of a difference is of no use, or empty."""
     if number not in TRUE_RANGES:
@@ -137,7 +158,7 @@ def useless(number: str, low: float, high: float) -> str:
         return ""
     return (
         f"The interval of the difference is not estimated: it would span more than {100 * WIDEST_SHARE:.0f} % of all "
-        "differences that there can be, as so few donors tell little."
+        "differences that there can be, as so few donors that differ so much tell little."
     )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from somanet.migration.kinematics import Floats
 from somanet.migration.requirements import rests_on_saltations
+from somanet.migration.verdict_names import FAIL, VERDICT
 
 SAME_INTERVAL = 1.02
 """Frame intervals within this factor are equal: microscopes write 10.003 min for 10 min."""
@@ -74,19 +75,37 @@ def reused_notes(donors: pd.DataFrame, groups: tuple[str, str], *, paired: bool)
 
 
 def unsupported_notes(cells: pd.DataFrame, groups: tuple[str, str], number: str) -> list[str]:
-    """Movies of the groups whose data do not support saltation numbers, where the number is one."""
+    """Movies of the groups whose data do not support saltation numbers, where the number is one.
+
+    Those whose numbers do not hold are told apart from those that cannot tell, where ``cells`` has the verdicts.
+    """
     if not rests_on_saltations(number) or (cells["saltations_supported"] == 1).all():
         return []
     movie = cells["movie"] if "movie" in cells else cells["donor"]
     what = "movies" if "movie" in cells else "donors"
-    each = []
-    for group in groups:
-        supported = cells.loc[cells["group"] == group, "saltations_supported"] == 1
-        by_movie = supported.groupby(movie[supported.index]).all()
-        each.append(f"{int((~by_movie).sum())} of {len(by_movie)} {what} of {group}")
+    unsupported = cells["saltations_supported"] != 1
+    fails = cells[VERDICT] == FAIL if VERDICT in cells else None
+
+    def counts(found: pd.Series) -> str:
+        """How many movies of each group have such cells."""
+        each = []
+        for group in groups:
+            one = cells["group"] == group
+            n = movie[one & found].nunique()
+            each += [f"{n} of {movie[one].nunique()} {what} of {group}"] if n else []
+        return " and ".join(each)
+
+    if fails is None:
+        said = f"Saltation numbers are not supported by {counts(unsupported)}"
+    else:
+        failing, untold = counts(unsupported & fails), counts(unsupported & ~fails)
+        parts = [f"saltation numbers do not hold in {failing}"] if failing else []
+        parts += [f"whether saltation numbers hold cannot be told of {untold}"] if untold else []
+        said = " and ".join(parts)
+        said = said[:1].upper() + said[1:]
     note = (
-        f"Saltation numbers are not supported by {' and '.join(each)}: a difference in frequency or length "
-        "may be one in the way of moving. Compare the groups without these, too."
+        f"{said}: a difference in frequency or length may be one in the way of moving. Compare the groups without "
+        "these, too."
     )
     return [note]
 

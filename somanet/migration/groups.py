@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.core.errors import SomaNetError
-from somanet.migration.bounded_difference import useless
+from somanet.migration.bounded_difference import beyond_range, profile_of, useless
 from somanet.migration.comparability import (
     donors_problem,
     few_cells_problem,
@@ -183,10 +183,11 @@ def compare_groups(cells: pd.DataFrame, *, number: str, reference: str, paired: 
         intervals_problem(used, groups)
         or donors_problem(a, b, groups, paired=paired)
         or (few_cells_problem(donors[donors["counted"]], groups) if number == "resultant_corrected" else "")
+        or beyond_range(number, profile_of(number, a, b, paired=paired))
     )
     result = (math.nan,) * 4 if problem else tested(a, b, number=number, paired=paired)
     ends = result[:2]
-    if wide := useless(number, *ends):
+    if not problem and (wide := useless(number, *ends)):
         ends = (math.nan, math.nan)
         notes.append(wide)
     return Comparison(

@@ -191,9 +191,10 @@ class Resampling:
         return not_estimated(value, wide) if wide else Estimate(value, low, high)
 
     def random_p(self, value: float, mean_vectors: Complexes) -> float:
-        """P of random directions, twice the chance of an R as large: below 0.05 where its interval is above 0.
+        """P of random directions: the chance of an R as large. Below 0.025 where its interval is above 0.
 
-        One test with :meth:`resultant`, of the same units, so that the two never disagree; NaN where R has no error.
+        The test of :meth:`resultant`, of the same units: its 95 % interval leaves 2.5 % below, so that the two never
+        contradict each other; NaN where R has no error.
 
         Args:
             value, mean_vectors: as there.
@@ -201,7 +202,7 @@ class Resampling:
         if self._no_vector(value, mean_vectors):
             return math.nan
         _, seen = self._seen(value, mean_vectors)
-        return min(1.0, 2 * float(stats.f.sf(seen / 2, 2, self.n_units - 1)))
+        return float(stats.f.sf(seen / 2, 2, self.n_units - 1))
 
     def direction(self, value: float, mean_vectors: Complexes, resultant: Estimate) -> Estimate:
         """Interval of a mean direction in degrees; ends may lie beyond ±180.

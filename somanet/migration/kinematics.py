@@ -24,10 +24,11 @@ NOISE_STEPS = 3 * math.sqrt(2)
 FEWEST_SLOW_STEPS = 50
 """With n steps their scale is known to about ± 72 %/√n: 10 % at 50."""
 LEAST_STEP = 0.75
-"""A movie with steps shorter than this many of its intervals has more than one frame interval."""
-MOST_SHORT_STEPS = 0.05
+"""A movie with steps shorter than this many of its intervals, or longer than its inverse, has more than one frame
+interval."""
+MOST_ODD_STEPS = 0.05
 MOST_PAUSES = 0.2
-"""Share of steps longer than 1.5 intervals up to which they are pauses of the movie or missing frames: gaps like any
+"""Share of steps longer than 1.5 intervals below which they are pauses of the movie or missing frames: gaps like any
 other, which leave the other steps even. More of them are a second frame interval."""
 
 
@@ -44,8 +45,8 @@ class Steps:
             unknown and its time is not observed.
         pause: those of the gaps that are pauses of the movie: no frame is missing by its number.
         segment: number of the gap-free stretch of one track that the step belongs to; a gap has its own.
-        short_share, long_share: of the steps from frame to frame those that last less than 0.75, or more than 1.5
-            intervals.
+        odd_share, long_share: of the steps from frame to frame those that last less than 3/4 or more than 4/3 of an
+            interval, and those of more than 1.5 intervals, which are not among the former.
     """
 
     track_id: Ints
@@ -57,7 +58,7 @@ class Steps:
     gap: Bools
     segment: Ints
     pause: Bools
-    short_share: float = 0.0
+    odd_share: float = 0.0
     long_share: float = 0.0
 
     def __len__(self) -> int:
@@ -91,7 +92,7 @@ class Steps:
     @property
     def even(self) -> bool:
         """Whether one frame interval describes the steps, as the correction for it needs."""
-        return self.short_share <= MOST_SHORT_STEPS and self.long_share <= MOST_PAUSES
+        return self.odd_share <= MOST_ODD_STEPS and self.long_share < MOST_PAUSES
 
     @property
     def usual(self) -> Steps:
@@ -101,7 +102,7 @@ class Steps:
         """
         if self.even:
             return self
-        gap = self.gap | (self.duration_h < LEAST_STEP * self.interval_h)
+        gap = self.gap | _odd(self.duration_h / self.interval_h)
         return replace(self, gap=gap, segment=_segments(self.track_id, gap))
 
     @property
@@ -110,7 +111,7 @@ class Steps:
         if self.even:
             return ()
         low, high = (60 * float(extreme) for extreme in (self.duration_h.min(), self.duration_h.max()))
-        odd = self.short_share + self.long_share
+        odd = self.odd_share + self.long_share
         text = (
             f"{100 * odd:.0f} % of the steps are longer or shorter than the frame interval of "
             f"{60 * self.interval_h:.3g} min ({low:.3g} to {high:.3g} min): thresholds are those of each step; longer "
@@ -154,7 +155,8 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
     missing = frame[then] - frame[first] > 1
     duration = time[then] - time[first]
     relative = duration[~missing] / (np.median(duration[~missing]) if (~missing).any() else math.nan)
-    long, short = relative > LONGEST_STEP, relative < LEAST_STEP
+    long = relative > LONGEST_STEP
+    odd = _odd(relative) & ~long
     gap = missing.copy()
     gap[~missing] = long
     return Steps(
@@ -167,9 +169,14 @@ def steps_of(tracks: pd.DataFrame) -> Steps:
         gap=gap,
         segment=_segments(track[first], gap),
         pause=gap & ~missing,
-        short_share=float(short.mean()) if short.size else 0.0,
+        odd_share=float(odd.mean()) if odd.size else 0.0,
         long_share=float(long.mean()) if long.size else 0.0,
     )
+
+
+def _odd(intervals: Floats) -> Bools:
+    """Which durations, in frame intervals, are clearly not one."""
+    return np.asarray((intervals < LEAST_STEP) | (intervals > 1 / LEAST_STEP), bool)
 
 
 def _segments(track: Ints, gap: Bools) -> Ints:

@@ -124,7 +124,13 @@ def measure_movie(
         for detector in DETECTORS
     )
     summary, model_summary = (
-        summarize(found.cells, seed=seed, resamples=resamples or SUMMARY_RESAMPLES) for found in (rule, model)
+        summarize(
+            found.cells,
+            seed=seed,
+            resamples=resamples or SUMMARY_RESAMPLES,
+            min_track_h=(definition.min_track_h,),
+        )
+        for found in (rule, model)
     )
     thinned, model_thinned = (
         _thinned(still, found, noise, detector, definition, seed, resamples or THINNED_RESAMPLES)

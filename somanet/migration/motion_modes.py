@@ -35,7 +35,17 @@ from somanet.migration.motion_chain import (
     start_walk,
     updated,
 )
-from somanet.migration.motion_states import CREEP, RUN, STATES, described_states, either, of_use, speeds_of
+from somanet.migration.motion_states import (
+    CREEP,
+    MOST_SIGMA_UM,
+    RUN,
+    STATES,
+    described_states,
+    either,
+    of_use,
+    speeds_of,
+    untold,
+)
 
 SALTATORY, CONTINUOUS, RESTING, UNDECIDED = "saltatory", "continuous", "resting", "undecided"
 MODES = (SALTATORY, CONTINUOUS, RESTING, UNDECIDED)
@@ -175,7 +185,7 @@ def modes_of(
         least = ChainData.of(steps, sigma_um=least_sigma_um, error_kept=error_kept)
         surest, other = fitted(least, start_states(), ones)
         described = either(described, described_states(least, surest, other, cell, resamples=resamples, seed=seed))
-    share, speed, persistence = described
+    share, speed, persistence = described if sigma_um <= MOST_SIGMA_UM else untold(described, sigma_um)
     return Modes(
         cells=table,
         step_state=step_state,

@@ -23,6 +23,11 @@ BOUNDS_UM_PER_H = math.sqrt(2) * REST_UM_PER_H, math.sqrt(2) * RUN_UM_PER_H
 SPEED_ERROR = 0.08
 """Relative error of the speeds of creep and run that resampling does not show: which steps at the ends of a run count
 in it, and a spread of speeds that is not normal. Set on colonies of seeds 900 to 908 (``benchmarks/colonies``)."""
+MOST_SIGMA_UM = 1.5
+"""Largest localisation error up to which shares, speeds and persistence of the states were found to hold
+(``benchmarks/colonies``). Beyond it rest, creep and slow runs are told from the error by the model's shape only."""
+LEAST_PER_STEP, MOST_PER_STEP = 1e-3, 1e3
+"""Frame intervals over persistence times between which the latter is looked for."""
 NARROW = 2000.0
 """Noncentrality from which a displacement is known so well that the normal distribution serves."""
 
@@ -108,7 +113,7 @@ def described_states(
         speed = np.sqrt(np.maximum(np.where(time > 0.5, energy / time, math.nan), 0.0)) / data.interval_h
         motion = (sums[:, 12] - sums[:, 13]) / sums[:, 11]
         kept = (shared - sums[:, 14]) / pairs / motion
-        persistence = np.where((kept > 0) & (kept < 1), -data.interval_h / np.log(kept), math.nan)
+    persistence = persistence_of(kept, data.interval_h)
     share = time / time.sum(axis=1, keepdims=True)
     unsure_share = sums[0, 8:11] / sums[0, :3].sum()
     return (
@@ -117,8 +122,32 @@ def described_states(
             name: _speed_estimate(speed[:, k], n_cells, None if name == REST else "positive")
             for k, name in enumerate(STATES)
         },
-        resampled_estimate(persistence, n_cells, "positive"),
+        resampled_estimate(persistence, n_cells, "positive", undefined=_why_no_persistence(float(kept[0]))),
     )
+
+
+def persistence_of(kept: Floats, interval_h: float) -> Floats:
+    """Time over which a run keeps its velocity, P in h; NaN where from step to step none of it is kept, or all.
+
+    The velocity's correlation falls as exp(-t/P) (Ornstein and Uhlenbeck 1930, Fürth 1920), and a displacement from
+    frame to frame is its integral over the frame interval Δt. With x = Δt/P the correlation of two consecutive
+    displacements is (1 - e⁻ˣ)²/(2(x - 1 + e⁻ˣ)), which is more than e⁻ˣ, and is inverted here.
+
+    Args:
+        kept: correlation of consecutive displacements along a run, without the error.
+        interval_h: between frames.
+    """
+    x = np.geomspace(LEAST_PER_STEP, MOST_PER_STEP, 6001)
+    correlation = np.expm1(-x) ** 2 / (2 * (x + np.expm1(-x)))
+    known = (kept > correlation[-1]) & (kept < correlation[0])  # NaN is neither
+    per_step = np.interp(np.where(known, kept, 0.5), correlation[::-1], x[::-1])
+    return np.asarray(np.where(known, interval_h / per_step, math.nan), np.float64)
+
+
+def _why_no_persistence(kept: float) -> str:
+    if math.isnan(kept):
+        return NO_STEP
+    return f"from step to step a run keeps {'all' if kept > 0 else 'none'} of its velocity"
 
 
 def _speed_estimate(values: Floats, n_cells: int, scale: Scale | None) -> Estimate:
@@ -158,6 +187,17 @@ def either(used: Described, other: Described) -> Described:
     return shares, speeds, _hull(used[2], other[2])
 
 
+def untold(described: Described, sigma_um: float) -> Described:
+    """The same without intervals, as the error is too large to tell states apart."""
+    why = (
+        f"with a localisation error of {sigma_um:.2g} µm, more than {MOST_SIGMA_UM:g}, slow motion is not told from it"
+    )
+    shares, speeds = (
+        {name: not_estimated(one.value, one.problem or why) for name, one in part.items()} for part in described[:2]
+    )
+    return shares, speeds, not_estimated(described[2].value, described[2].problem or why)
+
+
 def _hull(used: Estimate, other: Estimate) -> Estimate:
     if used.problem:
         return used
@@ -171,24 +211,35 @@ def of_use(one: Estimate, scale: Scale) -> Estimate:
     return not_estimated(one.value, wide) if wide else one
 
 
-def resampled_estimate(values: Floats, n_cells: int, scale: Scale | None) -> Estimate:
+NO_STEP = "hardly any step is in this state"
+
+
+def resampled_estimate(values: Floats, n_cells: int, scale: Scale | None, *, undefined: str = NO_STEP) -> Estimate:
     """The first value with the percentiles of the others, its resamples; none where a twentieth of them is undefined.
 
     Percentiles over few cells are far too narrow, as those of two cells are the cells themselves (Hesterberg 2015):
     their distances from the value are stretched on the number's scale, as Student's t is wider than the normal
     distribution. Without a scale (the speed at rest, which is anything below that of creep), or where the number has no
     place on it, at 0, they are left as they are.
+
+    Args:
+        values: of all cells, and of each resample.
+        n_cells: that were resampled.
+        scale: range of the number; see above.
+        undefined: why it is NaN, if it is.
     """
     drawn = values[1:][np.isfinite(values[1:])]
     value = float(values[0])
     if not math.isfinite(value):
-        return not_estimated(math.nan, "hardly any step is in this state")
+        return not_estimated(math.nan, undefined)
     if n_cells < 2:
         return not_estimated(value, "one cell only")
     if drawn.size < 0.95 * (len(values) - 1) or not drawn.size:
         return not_estimated(value, "it rests on too few cells")
     low, high = (float(end) for end in np.quantile(drawn, [1 - CONFIDENCE, CONFIDENCE]))
     low, high = min(low, value), max(high, value)
+    if low == high:
+        return not_estimated(value, "the cells do not differ, which says nothing about further ones")
     if scale is None:
         return Estimate(value, low, high)
     stretch = reach_of(n_cells) / float(stats.norm.ppf(CONFIDENCE))

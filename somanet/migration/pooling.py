@@ -14,7 +14,7 @@ from somanet.migration.kinematics import Floats, over
 from somanet.migration.requirements import counted_apart, counting, unsupported
 from somanet.migration.sampling import true_jumps
 from somanet.migration.tables import MIGRATION
-from somanet.migration.travel import travel_numbers
+from somanet.migration.travel import hourly_problem, travel_numbers
 
 UNITS = {
     "frequency_per_h": "1/h",
@@ -54,7 +54,7 @@ NOT_SEEN: Mapping[str, str] = {
     "mean_pause_h": "no saltation is seen",
     "mean_pause_corrected_h": "no saltation is seen from start to end, or pauses are hardly longer than frames",
     "pause_fraction_corrected": "no saltation is seen from start to end, or pauses are hardly longer than frames",
-    "rms_speed_1h_um_per_h": "no cell moves further than noise in an hour, or frames are more than an hour apart",
+    "rms_speed_1h_um_per_h": "no cell moves further than noise in an hour",
     "straightness": "no cell moves",
     "straightness_corrected": "no saltation is seen",
     "mean_cosine": "no cell moves further than noise",
@@ -64,6 +64,13 @@ NOT_SEEN: Mapping[str, str] = {
     "mean_turn_deg": "no cell makes two saltations in a row",
 }
 """Why a number is undefined."""
+
+
+def why_undefined(name: str, cells: pd.DataFrame) -> str:
+    """Why a number of :data:`UNITS` is undefined for the cells that count in it, in words."""
+    if not len(cells):
+        return "no cell is observed long enough"
+    return (hourly_problem(cells) if name == "rms_speed_1h_um_per_h" else "") or NOT_SEEN[name]
 
 
 def pooled_numbers(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
@@ -118,7 +125,7 @@ def _ratios(cells: pd.DataFrame, weights: Floats) -> dict[str, Floats]:
 
 
 def long_enough(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells seen for at least 4 h or 12 frames.
+    """The cells seen for at least 4 h or 12 frames, or for as long as was set (``min_track_h``).
 
     Raises:
         SomaNetError: the table lacks columns of :data:`somanet.migration.tables.MIGRATION`.

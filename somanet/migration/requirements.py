@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from somanet.migration.kinematics import Bools
+from somanet.migration.verdict_names import FAIL, VERDICT
 
 NOT_OF_SALTATIONS = (
     "average_speed_um_per_h", "rms_speed_1h_um_per_h", "straightness", "velocity_along_um_per_h",
@@ -41,6 +42,8 @@ LEAST_SEEN = 0.8
 NOISY = "noise alone makes steps in pauses mobile, which adds distance: use a longer frame interval or a sharper image"
 UNEVEN = "frames are at unequal times, and the correction needs one frame interval"
 UNSUPPORTED = "it rests on saltation numbers, which the movie does not support"
+FAILING, UNTELLING = "their saltation numbers do not hold", "they cannot tell whether saltation numbers hold"
+"""Of movies among others, where their verdicts are known."""
 EXCHANGED = "tracks seem to exchange their cells, which adds distance that no cell moved: correct the tracks"
 
 
@@ -57,7 +60,8 @@ class Need:
         numbers: whether one of that name needs it.
         met: (cells,) whether each one's movie meets it, from :data:`somanet.migration.tables.MIGRATION`.
         reason: why the numbers are not estimated where no cell's movie meets it, from the same.
-        short: the same for a few movies among others, after "as".
+        short: the same for a few movies among others, after "as", with which cells' movies it is said of; from the
+            table and :attr:`met`.
         what: the numbers in words, as a subject.
         leave: its verb.
     """
@@ -65,13 +69,38 @@ class Need:
     numbers: Callable[[str], bool]
     met: Callable[[pd.DataFrame], Bools]
     reason: Callable[[pd.DataFrame], str]
-    short: str
+    short: Callable[[pd.DataFrame, Bools], Mapping[str, Bools]]
     what: str
     leave: str = "leave out"
 
     def needed_by(self, names: Iterable[str]) -> list[str]:
         """Those of some numbers that need it."""
         return [name for name in names if self.numbers(name)]
+
+
+def _said(short: str) -> Callable[[pd.DataFrame, Bools], Mapping[str, Bools]]:
+    """The same of all movies that do not meet a need."""
+    return lambda _, met: {short: ~met}
+
+
+def _by_verdict(cells: pd.DataFrame, met: Bools) -> Mapping[str, Bools]:
+    """Movies whose saltation numbers do not hold apart from those that cannot tell, where the verdicts are known."""
+    if VERDICT not in cells:
+        return {"they do not support saltation numbers": ~met}
+    fails = np.asarray(cells[VERDICT] == FAIL, bool)
+    apart = {FAILING: ~met & fails, UNTELLING: ~met & ~fails}
+    return {short: unmet for short, unmet in apart.items() if unmet.any()}
+
+
+def _why_unsupported(cells: pd.DataFrame) -> str:
+    """The reason where no movie supports what rests on saltations."""
+    apart = list(_by_verdict(cells, np.zeros(len(cells), bool)))
+    known = {
+        (FAILING,): "which do not hold",
+        (UNTELLING,): "and whether these hold cannot be told",
+        (FAILING, UNTELLING): "which do not hold in some of the movies, and the others cannot tell whether they do",
+    }.get(tuple(apart))
+    return f"it rests on saltation numbers, {known}" if known else UNSUPPORTED
 
 
 def _flagged(column: str) -> Callable[[pd.DataFrame], Bools]:
@@ -100,15 +129,15 @@ NEEDS = (
     Need(
         NEEDS_SALTATIONS.__contains__,
         _flagged("saltations_supported"),
-        lambda _: UNSUPPORTED,
-        "they do not support saltation numbers",
+        _why_unsupported,
+        _by_verdict,
         "Speed, pauses, distance and straightness",
     ),
     Need(
         lambda _: True,
         _flagged("identities_kept"),
         lambda _: EXCHANGED,
-        "their tracks seem to exchange cells",
+        _said("their tracks seem to exchange cells"),
         "Any number",
         "leaves out",
     ),
@@ -116,21 +145,21 @@ NEEDS = (
         NEEDS_QUIET_PAUSES.__contains__,
         _quiet,
         lambda _: NOISY,
-        "noise alone makes steps of their resting cells mobile",
+        _said("noise alone makes steps of their resting cells mobile"),
         "Speed, pauses, distance, straightness and turns",
     ),
     Need(
         rests_on_saltations,
         _found_by_motion,
         _made_by_noise,
-        "noise alone makes a quarter or more of their saltations",
+        _said("noise alone makes a quarter or more of their saltations"),
         "Saltation numbers",
     ),
     Need(
         NEEDS_EVEN_FRAMES.__contains__,
         _flagged("even_frames"),
         lambda _: UNEVEN,
-        "their frames are at unequal times",
+        _said("their frames are at unequal times"),
         "Corrected frequency, length, speed and pauses, and the displacement in an hour,",
     ),
 )
@@ -178,7 +207,7 @@ def unsupported(cells: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
             continue
         needs = [(need, one) for need, one in met if need.needed_by([name])]
         alone = [need.reason(cells) for need, one in needs if not one.any()]
-        together = "; ".join(need.short for need, one in needs if not one.all())
+        together = "; ".join(short for need, one in needs if not one.all() for short in need.short(cells, one))
         found[name] = alone[-1] if alone else f"no movie supports it: {together}"
     for name in set(NEEDS_LONG_TRACKS) & set(names) - set(found):
         share = seen_share(cells[counts[name]])
@@ -202,12 +231,13 @@ def partly_met_warnings(cells: pd.DataFrame) -> list[str]:
         counts = need.met(cells)
         if counts.all() or not counts.any():
             continue
-        if "movie" in cells:
-            left_out = sorted(cells.loc[~counts, "movie"].astype(str).unique())
-            which = f"{len(left_out)} of {cells['movie'].nunique()} movies"
-            names = f": {', '.join(left_out[:6])}{', …' if len(left_out) > 6 else ''}"
-        else:
-            which, names = f"{int((~counts).sum())} of {len(cells)} cells", ""
         n = f"{int(counts.sum())} of {len(cells)} cells count"
-        warnings.append(f"{need.what} {need.leave} {which}, as {need.short}{names}; {n}.")
+        for short, unmet in need.short(cells, counts).items():
+            if "movie" in cells:
+                left_out = sorted(cells.loc[unmet, "movie"].astype(str).unique())
+                which = f"{len(left_out)} of {cells['movie'].nunique()} movies"
+                names = f": {', '.join(left_out[:6])}{', …' if len(left_out) > 6 else ''}"
+            else:
+                which, names = f"{int(unmet.sum())} of {len(cells)} cells", ""
+            warnings.append(f"{need.what} {need.leave} {which}, as {short}{names}; {n}.")
     return warnings

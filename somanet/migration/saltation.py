@@ -19,9 +19,10 @@ LEAST_LENGTH_SIGMAS = 4.0
 LEAST_HOURS = 4.0
 LEAST_FRAMES = 12
 # Times come from whole frames: 24 intervals of 10 min are 4 h whatever their sum's last digit.
-ROUNDING_H = 1e-9
-ROUNDING = 1e-9
-"""Relative error of speeds and lengths computed from places and times, which must not decide what lies on a limit."""
+ROUNDING_H = 1e-6
+ROUNDING = 2e-5
+"""Relative error of speeds and lengths computed from places and times of nine digits, as tables have them, for steps of
+some µm within 10 mm: it must not decide what lies on a limit."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
 from somanet.core.counting import counted
 from somanet.migration.pooling import long_enough
+from somanet.migration.saltation import LEAST_FRAMES, LEAST_HOURS
 from somanet.migration.sampling import true_jumps
 
 LONGEST_INTERVAL_H = 10 / 60
@@ -17,6 +19,39 @@ LEAST_CUT = 0.45
 """Share of a step that a jump may fill unseen, from which on the threshold is near the jumps' own speed."""
 MOST_LONE = 0.1
 """Pauses of one step beyond those of two, over all: those that noise makes within a jump."""
+
+
+def seen_long_enough(rules: Collection[float | None] = (None,)) -> str:
+    """For how long a cell has to be seen to be measured, in words: "for 4 h or in 12 frames".
+
+    Args:
+        rules: the ``min_track_h`` of each movie; None is the usual rule.
+    """
+    return " or, by their movie's setting, ".join(
+        f"for {LEAST_HOURS:g} h or in {LEAST_FRAMES} frames"
+        if hours is None
+        else f"for {hours:g} h (migrate.min_track_h)"
+        for hours in _sorted(rules)
+    )
+
+
+def seen_too_briefly(rules: Collection[float | None] = (None,)) -> str:
+    """For how long cells are seen that are left out, in words: "for less than 4 h and in fewer than 12 frames".
+
+    Args:
+        rules: as in :func:`seen_long_enough`.
+    """
+    return " or, by their movie's setting, ".join(
+        f"for less than {LEAST_HOURS:g} h and in fewer than {LEAST_FRAMES} frames"
+        if hours is None
+        else f"for less than {hours:g} h (migrate.min_track_h)"
+        for hours in _sorted(rules)
+    )
+
+
+def _sorted(rules: Collection[float | None]) -> list[float | None]:
+    """Each once, the usual one first."""
+    return sorted(set(rules), key=lambda hours: -1.0 if hours is None else hours)
 
 
 def pieces_warnings(cells: pd.DataFrame, pauses: pd.DataFrame, interval_h: float) -> tuple[str, ...]:
@@ -46,8 +81,13 @@ def pieces_warnings(cells: pd.DataFrame, pauses: pd.DataFrame, interval_h: float
     return (warning,)
 
 
-def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
-    """What frame interval, track length and number of events cannot support, in words."""
+def sampling_warnings(cells: pd.DataFrame, rules: Collection[float | None] = (None,)) -> tuple[str, ...]:
+    """What frame interval, track length and number of events cannot support, in words.
+
+    Args:
+        cells: :data:`somanet.migration.tables.MIGRATION`.
+        rules: as in :func:`seen_long_enough`.
+    """
     used = long_enough(cells)
     warnings = []
     longest = cells["frame_interval_h"].max()
@@ -61,10 +101,14 @@ def sampling_warnings(cells: pd.DataFrame) -> tuple[str, ...]:
     if n_short:
         is_seen, is_left = ("is seen", "is left") if n_short == 1 else ("are seen", "are left")
         warnings.append(
-            f"{n_short} of {counted(len(cells), 'cell')} {is_seen} for less than 4 h and 12 frames and {is_left} out."
+            f"{n_short} of {counted(len(cells), 'cell')} {is_seen} {seen_too_briefly(rules)}, and {is_left} out."
         )
     if used.empty:
-        warnings.append("No cell is seen long enough: there are no numbers.")
+        warnings.append(
+            "No cell is seen long enough: frequency, lengths, pauses, speeds and directions of cells are not "
+            "estimated. What is said of single steps (at rest, creeping, running) is of all cells, however briefly "
+            "they are seen."
+        )
         return tuple(warnings)
     complete, started = int(used["n_complete"].sum()), int(used["n_saltations"].sum())
     if complete < FEWEST_EVENTS:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from somanet.migration.sampling_warnings import FEWEST_EVENTS
+from somanet.migration.verdict_names import FAIL, HOLD, UNTOLD
 
 MOST_CONTINUOUS = 0.3
 """Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but
@@ -43,7 +44,6 @@ paths are of what is left."""
 LONGEST_LEAST = 0.35
 """Least length of a saltation over their mean length, where noise sets it: what is shorter is not seen."""
 
-HOLD, FAIL, UNTOLD = "hold", "do not hold", "cannot tell"
 HOLDS_TO, FAILS_FROM = 1.0, 1.9
 """How near to its limit the nearest sign may be for the numbers to hold, and from where they do not. Between the two it
 cannot be told. Set on simulated worlds, see ``docs/trust.md``; movies together have the same, as their signs scatter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from somanet.core.errors import SomaNetError
 from somanet.migration.intervals import Estimate, Resampling, Scale, not_estimated
 from somanet.migration.kinematics import Bools, Floats
-from somanet.migration.pooling import NOT_SEEN, UNITS, long_enough, pooled_numbers
+from somanet.migration.pooling import UNITS, long_enough, pooled_numbers, why_undefined
 from somanet.migration.requirements import counted_apart, counting, partly_met_warnings, unsupported
 from somanet.migration.sampling import LENGTH_ERROR, true_jumps
 from somanet.migration.sampling_warnings import sampling_warnings
@@ -35,7 +35,6 @@ LEAST_OF_NOISE = 0.25
 """Squared displacement over that of noise from which it is motion."""
 NOISE_ERROR = 0.05
 """Relative error of σ, whose square is taken off."""
-NO_CELLS = "no cell is observed long enough"
 VECTOR_NUMBERS = ("resultant", "resultant_corrected", "mean_direction_deg")
 """Numbers of the mean vector of the cells' directions."""
 SCALES: Mapping[str, Scale] = {
@@ -59,7 +58,7 @@ class Summary:
         n_events: saltations whose start is seen.
         n_short: cells left out for their short tracks.
         warnings: in words.
-        random_directions_p: P of random directions, by the test that R's interval is of: below 0.05 where it is above
+        random_directions_p: P of random directions, by the test that R's interval is of: below 0.025 where it is above
             0; NaN where R is not estimated.
     """
 
@@ -87,7 +86,13 @@ class Summary:
         }
 
 
-def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES) -> Summary:
+def summarize(
+    cells: pd.DataFrame,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    min_track_h: Collection[float | None] = (None,),
+) -> Summary:
     """Pool the cells, with intervals from a bootstrap of cells within movies within donors.
 
     Whole donors are resampled with all their movies and cells; with fewer than two donors, whole movies; with
@@ -100,6 +105,7 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
             and ``donor`` if known. Short tracks are left out.
         seed: of the bootstrap.
         resamples: how many.
+        min_track_h: the movies' settings, for the words about cells that are left out; None is the usual rule.
 
     Raises:
         SomaNetError: missing columns, or donors that share a movie.
@@ -130,7 +136,7 @@ def summarize(cells: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES)
         n_donors=counts["donor"],
         n_events=int(used["n_saltations"].sum()),
         n_short=n_short,
-        warnings=(*sampling_warnings(cells), *partly_met_warnings(used), *warnings),
+        warnings=(*sampling_warnings(cells, min_track_h), *partly_met_warnings(used), *warnings),
         random_directions_p=math.nan if numbers["resultant"].problem else random_p,
     )
 
@@ -153,7 +159,7 @@ def _estimates(
         if name in unmet:
             found[name] = not_estimated(value, unmet[name])
         elif not math.isfinite(value):
-            found[name] = not_estimated(value, NOT_SEEN[name] if len(cells) else NO_CELLS)
+            found[name] = not_estimated(value, why_undefined(name, cells))
         elif name == "rms_speed_1h_um_per_h" and value**2 < LEAST_OF_NOISE * _hourly_noise(cells):
             found[name] = not_estimated(value, "motion in an hour is not clear of the noise")
         elif name == "saltating_share":

@@ -16,8 +16,9 @@ from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import unsupported
 from somanet.migration.saltation import LEAST_LENGTH_SIGMAS
 from somanet.migration.sampling_warnings import FEWEST_EVENTS
-from somanet.migration.signs import FAIL, MOST_CHANGE, UNTOLD, Signs
+from somanet.migration.signs import MOST_CHANGE, Signs
 from somanet.migration.summary import Summary
+from somanet.migration.verdict_names import FAIL, UNTOLD
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ CELL_NUMBERS = Schema(
         Column("n_pauses", "int64", "", "pauses seen from start to end"),
         Column("mean_pause_h", "float64", "h", "their mean; too short, as long ones are cut by the track's ends"),
         Column("pause_fraction", "float64", "", "1 - mobile_h over observed time"),
-        Column("long_enough", "int64", "", "1 if at least 4 h or 12 frames; only these are summarised"),
+        Column("long_enough", "int64", "", "1 if at least 4 h or 12 frames, or min_track_h if set; only these count"),
         Column(
             "noise_um",
             "float64",

@@ -161,6 +161,23 @@ def _hourly(tracks: pd.DataFrame, interval_h: float, cells: pd.Index, sigma_um: 
     return {"square_1h_um2": square, "n_1h": per_cell(seen, ids, cells)}
 
 
+def hourly_problem(cells: pd.DataFrame) -> str:
+    """Why no cell has two positions an hour apart, in words; empty where one has.
+
+    Args:
+        cells: :data:`somanet.migration.tables.MIGRATION`, at least one.
+    """
+    if cells["n_1h"].sum() > 0:
+        return ""
+    if (cells["frame_interval_h"] > SCALE_H).all():
+        return "frames are more than an hour apart"
+    if ((cells["end_h"] - cells["start_h"]) < SCALE_H).all():
+        return "no cell is seen for an hour"
+    return (
+        "no cell is seen twice an hour apart without a frame missing or far longer than the usual interval in between"
+    )
+
+
 def speed_estimates(cells: pd.DataFrame, weights: Floats, jumps: Jumps) -> tuple[Floats, Floats]:
     """(B,) the speed weighted by distance, from the durations of runs and from squared displacements."""
     moment = weights @ cells["speed_moment_um2_per_h"].to_numpy(float)

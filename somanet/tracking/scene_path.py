@@ -77,10 +77,12 @@ class _Reference:
         self.background, self.place = background, place
         self._n = 1
 
-    def blend(self, background: Background, step: Registration) -> None:
+    def blend(self, step: Registration) -> None:
+        """Take up a frame that was registered to the mean."""
+        assert step.seen is not None
         self._n += 1
         share = max(NEWEST_SHARE, 1 / self._n)
-        self.background = self.background.blended(background, step.shift_yx_px, step.rotation_deg, share)
+        self.background = self.background.blended(step.seen, share)
         self.place = replace(
             self.place,
             error_px=math.hypot(self.place.error_px, share * step.error_px),
@@ -93,40 +95,33 @@ class _Anchor:
 
     The running reference forgets: where the background is renewed, or moves on its own, its errors add up unseen. An
     anchor does not follow, so that the error of a place is that of its own comparison with the anchor, and the
-    anchor's; and how long anchors live tells whether anything in the picture persists.
+    anchor's; and how long anchors live tells whether anything in the picture persists. Half the resolution tells it.
     """
 
     def __init__(self, background: Background, place: Place, t: int) -> None:
         self.place, self.since = place, t
-        self._mean = _Reference(background, place)
+        self._mean = _Reference(background.halved, place)
         self._n = 1
 
     def compared(self, background: Background, place: Place) -> Registration:
         """The frame at a place, against the anchor."""
         return compare(
             self._mean.background,
-            background,
+            background.halved,
             near_yx_px=place.shift_yx_px - self.place.shift_yx_px,
             rotation_deg=place.rotation_deg - self.place.rotation_deg,
         )
 
-    def grown(self, background: Background, place: Place) -> None:
-        """Take up one of the first frames, at its place."""
+    def grown(self, check: Registration) -> None:
+        """Take up one of the first frames, as it was compared."""
         if self._n < ANCHOR_FRAMES:
             self._n += 1
-            self._mean.blend(background, _step(self.place, place))
+            self._mean.blend(check)
 
 
 def _shows_the_same(check: Registration, background: Background) -> bool:
     """Whether a comparison with an anchor tells where the frame is."""
     return check.significant and check.error_px <= LARGEST_ERROR_PX * background.factor
-
-
-def _step(start: Place, end: Place) -> Registration:
-    """The motion between two places of small angles."""
-    shift = end.shift_yx_px - start.shift_yx_px
-    turn = end.rotation_deg - start.rotation_deg
-    return Registration(shift, end.error_px, turn, end.rotation_error_deg, end.quality, math.inf, 1.0)
 
 
 @dataclass(frozen=True)
@@ -189,7 +184,7 @@ def follow(backgrounds: Iterable[Background | None]) -> ScenePath:
             lost = background, path[-1]
             continue
         place = reference.place.then(step)
-        reference.blend(background, step)
+        reference.blend(step)
         check = anchor.compared(background, place)
         if not _shows_the_same(check, background) or check.overlap < LEAST_OVERLAP:
             lives.append((t - anchor.since, check.overlap >= LEAST_OVERLAP))
@@ -197,7 +192,7 @@ def follow(backgrounds: Iterable[Background | None]) -> ScenePath:
             check = anchor.compared(background, place)
         if _shows_the_same(check, background):
             place = replace(place, error_px=math.hypot(anchor.place.error_px, check.error_px))
-            anchor.grown(background, place)
+            anchor.grown(check)
         else:
             place = replace(place, error_px=math.hypot(last[1].error_px, step.error_px))
         path.append(place)

@@ -19,12 +19,13 @@ import pandas as pd
 import pytest
 
 import somanet as package
-from somanet.analysis import worker_task, workers
+from somanet.analysis import asked, workers
+from somanet.analysis.asked import NetworksToOpen, networks_to_open
 from somanet.analysis.movie import PACKAGE, Options
 from somanet.analysis.network import open_networks
 from somanet.analysis.outcome import Outcome
 from somanet.analysis.source import MovieSource
-from somanet.analysis.worker_task import NetworksToOpen, Task, networks_to_open, run_task
+from somanet.analysis.worker_task import Task, run_task
 from somanet.analysis.workers import check_workers
 from somanet.core import extras, machine
 from somanet.core.errors import SomaNetError
@@ -130,7 +131,7 @@ def test_another_movie_at_the_same_place_costs_only_itself(task: Task) -> None:
 
 def test_a_task_that_nobody_wants_any_more_ends_and_leaves_nothing(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token disappears while the second frame is looked at."""
-    monkeypatch.setattr(worker_task, "REPORT_S", 0.0)
+    monkeypatch.setattr(asked, "REPORT_S", 0.0)
     opened = MovieSource.open
 
     def stop(self: MovieSource) -> Any:
@@ -344,12 +345,6 @@ def test_what_does_not_fit_is_one_line_before_the_work(lab: Path, options: tuple
     assert words in message
     assert "\n" not in message
     assert not (lab / "study").exists()
-
-
-def test_one_movie_needs_no_workers(lab: Path) -> None:
-    message = analyze(lab, "movies/d1/a.tif", options=("--workers", 2))
-    assert message is not None
-    assert "are for several movies" in message
 
 
 def test_without_dask_the_extra_is_named(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from somanet.corrections import Edit, Mask, apply, making
+from somanet.corrections.edits import Point
 from tests.corrections.worlds import discs, edit_array, mask_of, random_edit, table_of
 
 
@@ -146,3 +147,17 @@ def test_edits_find_their_somas_in_other_results(seed: int) -> None:
         later = expected[t:].copy()
         expected[t:][later == a], expected[t:][later == b] = b, a
     np.testing.assert_array_equal(np.stack(list(corrected)), expected)
+
+
+def test_an_edit_that_does_not_fit_gives_no_track_a_number() -> None:
+    """Its second soma would begin a track, its third is where another one is: the next new track has the next id."""
+    labels = discs(5)
+    tracks = table_of(labels)
+    i, j = (int(one) for one in np.unique(labels[0])[1:3])
+    own = mask_of(labels[0] == i)
+    y, x = tracks.loc[(tracks["track_id"] == j) & (tracks["frame"] == 0), ["y_px", "x_px"]].to_numpy(float)[0]
+    square = (Mask(0, 0, 1, 1, (0, 1)), Mask(0, 2, 1, 1, (0, 1)))
+    split = Edit("split", 0, (i, 60, j), (own, None, None), (own, *square), (None, None, Point(0, y, x)))
+    corrected = apply(labels, tracks, [split, making.new(tracks, 0, 70, square[0])], same=False)
+    assert [misfit.number for misfit in corrected.misfits] == [1]
+    assert set(corrected.points()["track_id"]) - set(tracks["track_id"]) == {71}

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from somanet.migration.bounded_difference import TRUE_RANGES, Profile, mean_interval, profile_of, useless
+from somanet.migration.bounded_difference import TRUE_RANGES, Profile, beyond_range, mean_interval, profile_of, useless
 from somanet.migration.direction import resultant_without_chance
 
 Floats = NDArray[np.float64]
@@ -55,6 +55,17 @@ def test_means_beyond_the_range_have_the_interval_of_what_is_nearest() -> None:
     assert found.p_value() == pytest.approx(1.0, abs=1e-3)
     low, high = found.interval()
     assert -1 < low < 0 < high < 1
+    assert found.fits
+    assert not beyond_range("resultant_corrected", found)
+
+
+def test_means_that_no_true_ones_explain_have_no_difference() -> None:
+    """Two donors a group that are alike, 40 and 30 standard errors below 0: no R makes that likely."""
+    found = Profile.of(np.array([-0.4, -0.3]), np.diag([1e-4, 1e-4]), 2, (0.0, 1.0))
+    assert not found.fits
+    assert "0 to 1" in beyond_range("resultant_corrected", found)
+    assert not beyond_range("resultant_corrected", None)
+    assert Profile.of(np.array([-0.4, 0.7]), np.diag([1e-4, 1e-4]), 2, (0.0, 1.0)).fits
 
 
 @pytest.mark.parametrize("number", sorted(TRUE_RANGES))

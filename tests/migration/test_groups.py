@@ -15,6 +15,7 @@ from somanet.migration.cells import migration_of
 from somanet.migration.direction import resultant_without_chance
 from somanet.migration.groups import COMPARED, PAIRED_T, WELCH, compare_cohort, compare_groups
 from somanet.migration.pooling import UNITS
+from somanet.migration.verdict_names import FAIL, HOLD, UNTOLD, VERDICT
 from somanet.simulation.settings import NeuronSettings
 from tests.migration.test_summary import cells
 from tests.migration.worlds import simulated
@@ -59,8 +60,14 @@ def test_movies_that_do_not_support_saltations_are_counted_beside_their_comparis
     rests, apart = (
         compare_groups(table, number=number, reference="control") for number in (NUMBER, "velocity_along_um_per_h")
     )
-    assert any("1 of 6 movies of control and 2 of 6 movies of patient" in note for note in rests.notes)
-    assert not any("not supported" in note for note in apart.notes)
+    assert any("not supported by 1 of 6 movies of control and 2 of 6 movies of patient" in one for one in rests.notes)
+    assert apart.notes == ()
+    table[VERDICT] = table["movie"].map({"control10": UNTOLD, "patient01": FAIL, "patient20": UNTOLD}).fillna(HOLD)
+    [note] = compare_groups(table, number=NUMBER, reference="control").notes
+    assert note.startswith(
+        "Saltation numbers do not hold in 1 of 6 movies of patient and whether saltation numbers hold cannot be told "
+        "of 1 of 6 movies of control and 1 of 6 movies of patient: a difference"
+    )
 
 
 def test_ids_in_both_groups_are_paired_only_when_asked_for() -> None:

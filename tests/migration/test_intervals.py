@@ -78,7 +78,7 @@ def mean_vectors(angles: np.ndarray, sets: Resampling) -> np.ndarray:
 
 
 def test_the_p_of_random_directions_and_the_interval_of_r_have_one_verdict() -> None:
-    """P is below 0.05 where the interval is above 0, in all of 200 experiments; of random ones that is 1 in 40."""
+    """P is below 0.025 where the interval is above 0, in all of 200 experiments; 1 in 20 random ones is below 0.05."""
     rng, verdicts = np.random.default_rng(6), []
     for seed in range(200):
         kappa = seed % 2 * 2.0
@@ -88,11 +88,11 @@ def test_the_p_of_random_directions_and_the_interval_of_r_have_one_verdict() -> 
         p, found = sets.random_p(value, vectors), sets.resultant(value, vectors)
         assert 0 <= p <= 1
         if not found.problem:
-            assert (p < 0.05) == (found.low > 0)
+            assert (p < 0.025) == (found.low > 0)
         verdicts.append((bool(kappa), p < 0.05))
     directed = [low for is_directed, low in verdicts if is_directed]
     assert np.mean(directed) > 0.5
-    assert sum(low for is_directed, low in verdicts if not is_directed) <= 7  # 2.5 expected, 3 sd
+    assert sum(low for is_directed, low in verdicts if not is_directed) <= 11  # 5 expected, 3 sd
     assert math.isnan(sets_of(1).random_p(0.5, np.empty(0, complex)))
 
 

@@ -106,5 +106,9 @@ def test_a_late_frame_is_a_gap_and_mixed_intervals_are_said() -> None:
     assert not mixed.even
     assert mixed.interval_h == 1
     assert "(60 to 120 min)" in mixed.warnings[0]
+    minutes = np.cumsum([0, *[10, 10, 15, 10, 20] * 12])
+    pattern = steps_of(along_x(range(61)).assign(t_h=minutes / 60))
+    assert not pattern.even
+    assert pattern.usual.duration_h[~pattern.usual.gap] == pytest.approx(1 / 6)
     missing = steps_of(along_x([0, 1, 2, 3], frames=[0, 1, 3, 4]))
     assert missing.even

@@ -16,8 +16,8 @@ from somanet.migration.intervals import Estimate
 from somanet.migration.kinematics import steps_of
 from somanet.migration.motion_chain import ChainData, fitted, start_continuous, start_saltatory, start_states
 from somanet.migration.motion_modes import modes_of
-from somanet.migration.motion_states import of_use, resampled_estimate
-from tests.migration.worlds import along_x, track
+from somanet.migration.motion_states import MOST_SIGMA_UM, of_use, persistence_of, resampled_estimate
+from tests.migration.worlds import along_x, persistent_tracks, track
 
 STEP_H = 1 / 6
 
@@ -248,3 +248,40 @@ def test_the_likelihood_does_not_fall() -> None:
             _, posterior = fitted(data, start, ones, iterations=iterations)
             assert posterior.log_likelihood.sum() > before - 0.05
             before = float(posterior.log_likelihood.sum())
+
+
+@pytest.mark.parametrize("persistence_h", [0.1, 0.5, 3.0])
+def test_persistence_is_that_of_the_velocity_not_of_displacements(persistence_h: float) -> None:
+    """The velocity's correlation exp(-|t - s|/P), summed over two intervals of 0.2 h side by side, and over one."""
+    n, step = 400, 0.2 / 400
+    t = (np.arange(2 * n) + 0.5) * step
+    correlation = np.exp(-np.abs(t[:n, None] - t[None, :]) / persistence_h)
+    kept = correlation[:, n:].sum() / correlation[:, :n].sum()
+    assert persistence_of(np.array([kept, 1.0, 0.0, math.nan]), 0.2) == pytest.approx(
+        [persistence_h, math.nan, math.nan, math.nan], rel=1e-3, nan_ok=True
+    )
+
+
+def test_runs_keep_their_velocity_as_long_as_simulated_walks_do() -> None:
+    """Ornstein-Uhlenbeck walks of P = 0.5 h: displacements of 6 min alone would suggest about 0.75 h."""
+    modes = modes_of(steps_of(pd.concat(persistent_tracks(40, 0.5, 0.2)[:14])), sigma_um=0.2, resamples=200)
+    assert modes is not None
+    assert modes.run_persistence_h.value == pytest.approx(0.5, rel=0.15)
+
+
+def test_states_are_not_told_from_an_error_that_is_too_large() -> None:
+    tracks = movie("sswwsswwss", seed=3)
+    small, large = (
+        modes_of(steps_of(tracks), sigma_um=MOST_SIGMA_UM * factor, resamples=50) for factor in (0.99, 1.01)
+    )
+    assert small is not None
+    assert large is not None
+    assert not small.state_share["run"].problem
+    for one in (*large.state_share.values(), large.state_speed_um_per_h["run"], large.run_persistence_h):
+        assert one.problem
+        assert math.isnan(one.low)
+
+
+def test_a_share_of_all_steps_of_all_cells_has_no_interval() -> None:
+    """Three cells that never rest say nothing about a fourth."""
+    assert "do not differ" in resampled_estimate(np.ones(20), 3, "share").problem

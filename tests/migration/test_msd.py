@@ -1,7 +1,5 @@
 """Mean squared displacement and the persistent walk."""
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from somanet.core.errors import SomaNetError
 from somanet.migration.intervals import Resampling
 from somanet.migration.msd import Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, msd_of, walk_estimates
-from tests.migration.worlds import along_x, track
+from tests.migration.worlds import along_x, persistent_tracks, track
 
 
 def test_msd_of_a_straight_walk_is_the_square_of_the_distance() -> None:
@@ -62,20 +60,6 @@ def test_limits_of_the_curve() -> None:
     assert PersistentWalk(10, 1e3, 0).msd_um2(np.array([0.1]))[0] == pytest.approx(1, rel=1e-3)
     assert PersistentWalk(10, 1e-3, 0).msd_um2(np.array([10.0]))[0] == pytest.approx(2, rel=1e-3)
     assert PersistentWalk(10, 1, 0.5).msd_um2(np.zeros(1))[0] == pytest.approx(1)
-
-
-def persistent_tracks(speed: float, persistence: float, sigma: float):
-    """40 walks of an Ornstein-Uhlenbeck velocity, <v²> = speed², 200 frames of 6 min in substeps of 0.6 min."""
-    rng = np.random.default_rng(2)
-    dt = 0.01
-    v = rng.normal(0, speed / math.sqrt(2), (40, 2))
-    places = [np.zeros((40, 2))]
-    keep = math.exp(-dt / persistence)
-    for _ in range(2000):
-        places.append(places[-1] + v * dt)
-        v = keep * v + math.sqrt(1 - keep**2) * rng.normal(0, speed / math.sqrt(2), (40, 2))
-    seen = np.array(places)[::10] + rng.normal(0, sigma, (201, 40, 2))
-    return [track(seen[:, i], interval_h=0.1, track_id=i + 1) for i in range(40)]
 
 
 def test_simulated_persistent_walkers_are_recovered() -> None:

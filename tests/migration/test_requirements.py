@@ -17,6 +17,7 @@ from somanet.migration.requirements import (
     unsupported,
 )
 from somanet.migration.summary import summarize
+from somanet.migration.verdict_names import FAIL, HOLD, UNTOLD, VERDICT
 from tests.migration.test_summary import cells
 
 NAMES = tuple(UNITS)
@@ -46,6 +47,28 @@ def test_a_movie_that_does_not_support_saltations_does_not_count_in_speed_and_pa
         for text in warnings
     )
     assert partly_met_warnings(movies()) == []
+
+
+def test_movies_that_cannot_tell_are_not_those_whose_numbers_do_not_hold() -> None:
+    """Of three movies the second fails and the third cannot tell; each is named by its own verdict."""
+    third = movies().iloc[3:].assign(movie="c")
+    table = pd.concat([movies(), third], ignore_index=True)
+    table[VERDICT] = table["movie"].map({"a": HOLD, "b": FAIL, "c": UNTOLD})
+    table["saltations_supported"] = (table["movie"] == "a").astype(int)
+    what = "Speed, pauses, distance and straightness leave out 1 of 3 movies, as"
+    assert partly_met_warnings(table) == [
+        f"{what} their saltation numbers do not hold: b; 3 of 9 cells count.",
+        f"{what} they cannot tell whether saltation numbers hold: c; 3 of 9 cells count.",
+    ]
+    reasons = {
+        movie: unsupported(one.reset_index(drop=True), NAMES)["mean_pause_corrected_h"]
+        for movie, one in table.groupby("movie")
+        if movie != "a"
+    }
+    assert reasons == {
+        "b": "it rests on saltation numbers, which do not hold",
+        "c": "it rests on saltation numbers, and whether these hold cannot be told",
+    }
 
 
 def test_a_movie_of_exchanged_tracks_counts_in_nothing() -> None:

@@ -1,5 +1,7 @@
 """The rule: a drawn world whose events are known, laws, and the truth of the simulation."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
 from somanet.evaluation.migration import score_saltations
+from somanet.io.tables import FLOAT_FORMAT
 from somanet.migration.kinematics import slow_steps, steps_of
 from somanet.migration.saltation import (
     Definition,
@@ -182,7 +185,10 @@ def test_a_step_on_the_limit_is_no_motion_and_one_on_the_least_length_a_saltatio
                   interval_h=hours)
             for i, a in enumerate(angles)
         ]  # fmt: skip
-        assert mobile_steps(steps_of(pd.concat(even, ignore_index=True)), scale_um=9.0).sum() == expected
+        tracks = pd.concat(even, ignore_index=True)
+        assert mobile_steps(steps_of(tracks), scale_um=9.0).sum() == expected
+        written = pd.read_csv(io.StringIO(tracks.to_csv(float_format=FLOAT_FORMAT)))
+        assert mobile_steps(steps_of(written), scale_um=9.0).sum() == expected
     for length_um, expected in ((5.0, len(angles)), (4.995, 0)):
         jumps = [
             track(np.array([0, 0, 0.4, 1, 1])[:, None] * length_um * [np.sin(a), np.cos(a)] + 33.3 * i, track_id=i + 1)

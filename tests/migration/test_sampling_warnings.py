@@ -11,7 +11,7 @@ import pytest
 from somanet.analysis.validation.conditions import TrackCondition
 from somanet.analysis.validation.tracks import simulate_tracks
 from somanet.migration.cells import migration_of
-from somanet.migration.sampling_warnings import pieces_warnings
+from somanet.migration.sampling_warnings import pieces_warnings, sampling_warnings
 from somanet.simulation.settings import NeuronSettings
 from tests.migration.test_summary import cells
 
@@ -42,3 +42,24 @@ def test_it_takes_jumps_near_the_threshold_and_more_short_pauses_than_chance_has
         assert bool(pieces_warnings(near, pauses, 0.1)) == found
         assert not pieces_warnings(cells([0.5, 0.5]), pauses, 0.1)
         assert not pieces_warnings(near, pauses.iloc[:19], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ((None,), "2 of 2 cells are seen for less than 4 h and in fewer than 12 frames, and are left out."),
+        ((100.0,), "2 of 2 cells are seen for less than 100 h (migrate.min_track_h), and are left out."),
+        (
+            (6.5, None),
+            (
+                "2 of 2 cells are seen for less than 4 h and in fewer than 12 frames or, by their movie's setting, for "
+                "less than 6.5 h (migrate.min_track_h), and are left out."
+            ),
+        ),
+    ],
+)
+def test_cells_left_out_are_so_by_the_rule_that_was_set(rules: tuple[float | None, ...], words: str) -> None:
+    left_out, nothing = sampling_warnings(cells([0.5, 0.5], long_enough=0), rules)
+    assert left_out == words
+    assert "there are no numbers" not in nothing
+    assert "of all cells, however briefly they are seen" in nothing

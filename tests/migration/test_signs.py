@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from somanet.migration.signs import FAIL, FAILS_FROM, HOLD, HOLDS_TO, UNTOLD, Signs, pooled
+from somanet.migration.signs import FAILS_FROM, HOLDS_TO, Signs, pooled
+from somanet.migration.verdict_names import FAIL, HOLD, UNTOLD
 
 NONE = math.nan
 CHANGE, DISAGREEMENT = math.log(1.25), math.log(1.15)

@@ -17,9 +17,10 @@ from somanet.migration.kinematics import steps_of
 from somanet.migration.measures import measure_movie
 from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import EXCHANGED, NEEDS_SALTATIONS, UNSUPPORTED
-from somanet.migration.signs import FAIL, MOST_CUT, MOST_EXCHANGES, UNTOLD
+from somanet.migration.signs import MOST_CUT, MOST_EXCHANGES
 from somanet.migration.summary import summarize
 from somanet.migration.support import Support, flagged, without_unsupported
+from somanet.migration.verdict_names import FAIL, UNTOLD
 from tests.migration.test_motion_modes import movie
 from tests.migration.test_signs import signs
 from tests.migration.worlds import along_x, simulated, track

@@ -10,7 +10,7 @@ from somanet.migration.cells import migration_of
 from somanet.migration.pooling import pooled_numbers
 from somanet.migration.sampling import true_jumps
 from somanet.migration.summary import summarize
-from somanet.migration.travel import speed_estimates
+from somanet.migration.travel import hourly_problem, speed_estimates
 from tests.migration.worlds import along_x, track
 
 SIGMA_UM = 0.01
@@ -139,3 +139,21 @@ def test_pauses_of_short_movies_do_not_lack_silent_cells() -> None:
     straight = pooled_numbers(cells, np.ones((1, len(cells))))["straightness_corrected"]
     assert straight[0] == pytest.approx(1, abs=0.01)  # just above 1, so the summary has a reason in its place
     assert numbers["straightness_corrected"].problem
+
+
+def test_why_no_two_positions_are_an_hour_apart() -> None:
+    """Cells at 60 µm/h, so that noise is no reason: their times are. An hour of 10 min has six frames.
+
+    Six steps of 10, 10, 15, 10, 20 min in turn last 75 to 80 min, of which more than half a step is a pause.
+    """
+    minutes = {
+        "without a frame missing or far longer": np.tile([10, 10, 15, 10, 20], 6),
+        "frames are more than an hour apart": np.full(12, 70),
+        "no cell is seen for an hour": np.full(12, 2),
+        "": np.full(30, 10),
+    }
+    for words, steps in minutes.items():
+        hours = np.concatenate([[0.0], np.cumsum(steps) / 60])
+        found = cells_of(along_x(60 * hours).assign(t_h=hours))
+        assert words in hourly_problem(found)
+        assert bool(hourly_problem(found)) == bool(words)

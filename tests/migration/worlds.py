@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -56,3 +58,17 @@ def simulated(*, seed, n_cells=40, hours=12.0, interval_h=1 / 6, sigma_um=0.5, s
         events = {"start_h": path.starts_h, "end_h": path.ends_h, "length_um": path.lengths_um}
         truth.append(pd.DataFrame({"track_id": cell, **events, "speed_um_per_h": path.speeds_um_per_h}))
     return pd.concat(tracks, ignore_index=True), pd.concat(truth, ignore_index=True)
+
+
+def persistent_tracks(speed: float, persistence: float, sigma: float) -> list[pd.DataFrame]:
+    """40 walks of an Ornstein-Uhlenbeck velocity, <v²> = speed², 200 frames of 6 min in substeps of 0.6 min."""
+    rng = np.random.default_rng(2)
+    dt = 0.01
+    v = rng.normal(0, speed / math.sqrt(2), (40, 2))
+    places = [np.zeros((40, 2))]
+    keep = math.exp(-dt / persistence)
+    for _ in range(2000):
+        places.append(places[-1] + v * dt)
+        v = keep * v + math.sqrt(1 - keep**2) * rng.normal(0, speed / math.sqrt(2), (40, 2))
+    seen = np.array(places)[::10] + rng.normal(0, sigma, (201, 40, 2))
+    return [track(seen[:, i], interval_h=0.1, track_id=i + 1) for i in range(40)]

@@ -11,7 +11,9 @@ from somanet.analysis.cohort.results import MovieResult
 from somanet.core.counting import counted
 from somanet.core.files import plain
 from somanet.migration.comparability import frame_intervals_min
+from somanet.migration.sampling_warnings import seen_long_enough
 from somanet.migration.summary import Summary
+from somanet.migration.verdict_names import FAIL
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,20 @@ def notes_of(
     results: Mapping[str, MovieResult], groups: Sequence[str], with_cells: set[str], reference: str | None
 ) -> Iterator[str]:
     """What a reader has to know: groups that are not compared, the axis where nobody set it, corrected movies."""
-    yield from _not_compared(groups, with_cells, reference)
+    rule = seen_long_enough([one.min_track_h for one in results.values()] or [None])
+    yield from _not_compared(groups, with_cells, reference, rule)
     yield from _axis_notes(results, groups)
     yield from _corrected_notes(results)
 
 
-def _not_compared(groups: Sequence[str], with_cells: set[str], reference: str | None) -> Iterator[str]:
+def _not_compared(groups: Sequence[str], with_cells: set[str], reference: str | None, rule: str) -> Iterator[str]:
     empty = [group for group in groups if group not in with_cells]
     if reference is not None and empty:
         nothing = len(groups) > 1 and (reference in empty or len(with_cells) < 2)
         yield (
             f"No cell is seen long enough in the movies of {listed(empty)}: "
             f"{'no groups are compared' if nothing else f'not compared with {reference}'}. "
-            "Look whether their tracks break, and film for 4 h or more."
+            f"A cell counts that is seen {rule}: look whether their tracks break, or film for longer."
         )
     if len(groups) > 1 and reference is None:
         yield (
@@ -107,11 +110,7 @@ def cautions(
     """
     if unused:
         yield f"No results for {counted(len(unused), 'movie')} of the conditions: {listed(unused)}."
-    if unsupported := [name for name, one in results.items() if one.summary.get("saltations_supported") is False]:
-        yield (
-            f"In {len(unsupported)} of {len(results)} movies the data do not support saltations per hour: "
-            f"{listed(unsupported)}. Their reports say why."
-        )
+    yield from _unsupported(results)
     intervals = frame_intervals_min(movies.assign(frame_interval_h=movies["frame_interval_min"] / 60))
     if len(intervals) > 1:
         yield (
@@ -132,6 +131,26 @@ def cautions(
         if len(found) > 1:
             yield f"The movies were not analysed alike: {what} differs ({'; '.join(sorted(found)[:4])})."
     yield from summary.warnings
+
+
+def _unsupported(results: Mapping[str, MovieResult]) -> Iterator[str]:
+    """Movies whose saltation numbers do not hold, and those that cannot tell alone, which is another thing."""
+    fails = [name for name, one in results.items() if one.verdict == FAIL]
+    untold = [
+        name
+        for name, one in results.items()
+        if one.summary.get("saltations_supported") is False and one.verdict != FAIL
+    ]
+    if fails:
+        yield (
+            f"In {len(fails)} of {len(results)} movies saltation numbers do not hold: {listed(fails)}. Their reports "
+            "say why."
+        )
+    if untold:
+        yield (
+            f"Alone, {len(untold)} of {len(results)} movies cannot tell whether saltation numbers hold: "
+            f"{listed(untold)}. Movies of one kind tell more together."
+        )
 
 
 def _unequal(movies: pd.DataFrame, groups: set[str], nuisance: Nuisance) -> Iterator[str]:
@@ -173,9 +192,11 @@ def listed(words: Sequence[str], *, most: int = 6) -> str:
 
 
 def _corrected_notes(results: Mapping[str, MovieResult]) -> Iterator[str]:
-    corrected = [name for name, result in results.items() if result.corrected]
-    if corrected:
-        yield (
-            f"{len(corrected)} of {len(results)} movies have tracks that a person made or corrected: "
-            f"{listed(corrected)}."
-        )
+    given = [name for name, one in results.items() if one.given]
+    corrected = [name for name, one in results.items() if one.corrected and not one.given]
+    for words, found in (
+        ("a person or another program made or corrected", given),
+        ("SomaNet found and a person corrected", corrected),
+    ):
+        if found:
+            yield f"{len(found)} of {len(results)} movies have tracks that {words}: {listed(found)}."

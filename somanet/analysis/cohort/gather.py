@@ -15,8 +15,11 @@ from somanet.analysis.cohort.results import MovieResult
 from somanet.analysis.cohort.verdicts import Verdict, verdicts_of
 from somanet.migration.groups import COMPARED, Comparison, compare_cohort
 from somanet.migration.pooling import long_enough
-from somanet.migration.signs import HOLD
 from somanet.migration.summary import Summary, summarize
+from somanet.migration.verdict_names import HOLD, VERDICT
+
+NOT_ESTIMATED = "not_estimated"
+"""Ending of the columns of movies and donors that say why a number has no interval; empty where it has one."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Cohort:
         results: the movies, by name.
         movies: one row per movie.
         donors: one row per donor and group; empty if donors are not named.
-        cells: :data:`somanet.migration.tables.MIGRATION` of all movies, with ``movie``, and ``donor``, ``group`` and
-            ``batch`` if known.
+        cells: :data:`somanet.migration.tables.MIGRATION` of all movies, with ``movie`` and its ``verdict``, and
+            ``donor``, ``group`` and ``batch`` if known.
         summaries: by group, and for all movies under "all".
         comparisons: the reference against each group, then the other pairs.
         reference: the group that the others are compared with.
@@ -49,6 +52,11 @@ class Cohort:
     verdicts: tuple[Verdict, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def drift(self) -> set[str]:
+        """What drift was removed from in the movies: "image", "cells" or "none"."""
+        return {str(one.summary.get("drift_removed_from", "none")) for one in self.results.values()}
 
     def rows_of_movies(self) -> dict[str, dict[str, Any]]:
         """The rows of the table of movies, by movie."""
@@ -80,7 +88,8 @@ def gather_cohort(
     table = None if conditions is None else conditions.table
     if table is not None:
         check_groups(table, reference)
-    cells = pd.concat([result.cells.assign(movie=movie) for movie, result in results.items()], ignore_index=True)
+    each = [one.cells.assign(movie=movie, **{VERDICT: one.verdict}) for movie, one in results.items()]
+    cells = pd.concat(each, ignore_index=True)
     if table is not None:
         cells = table.merge(cells, on="movie", how="right")
     else:
@@ -90,8 +99,9 @@ def gather_cohort(
         movies = table.merge(movies, on="movie")
     groups = sorted(set(movies["group"])) if "group" in movies else []
     apart = _donors_apart(cells, paired=paired)
-    summaries = {"all": summarize(apart)}
-    summaries |= {group: summarize(cells[cells["group"] == group].reset_index(drop=True)) for group in groups}
+    rules = {movie: one.min_track_h for movie, one in results.items()}
+    summaries = {"all": _summary(apart, rules)}
+    summaries |= {group: _summary(cells[cells["group"] == group].reset_index(drop=True), rules) for group in groups}
     comparisons: list[Comparison] = []
     with_cells = set(long_enough(cells)["group"]) if groups else set()
     if reference is not None and reference in with_cells and len(with_cells) > 1:
@@ -103,7 +113,7 @@ def gather_cohort(
     return Cohort(
         results=results,
         movies=movies,
-        donors=_donor_table(cells),
+        donors=_donor_table(cells, rules),
         cells=cells,
         summaries=summaries,
         comparisons=comparisons,
@@ -122,9 +132,14 @@ def _donors_apart(cells: pd.DataFrame, *, paired: bool) -> pd.DataFrame:
     return cells.assign(donor=cells["group"] + "/" + cells["donor"])
 
 
+def _summary(cells: pd.DataFrame, rules: Mapping[str, float | None]) -> Summary:
+    """The numbers of some cells; ``rules`` has the ``min_track_h`` of each movie."""
+    return summarize(cells, min_track_h=[rules[str(movie)] for movie in cells["movie"].unique()] or [None])
+
+
 def _movie_row(movie: str, result: MovieResult) -> dict[str, object]:
     about = result.manifest["input"]
-    summary = summarize(result.cells)
+    summary = _summary(result.cells.assign(movie=movie, **{VERDICT: result.verdict}), {movie: result.min_track_h})
     row: dict[str, object] = {
         "movie": movie,
         "corrected": int(result.corrected),
@@ -137,13 +152,14 @@ def _movie_row(movie: str, result: MovieResult) -> dict[str, object]:
     return row | _numbers(summary)
 
 
-def _donor_table(cells: pd.DataFrame) -> pd.DataFrame:
+def _donor_table(cells: pd.DataFrame, rules: Mapping[str, float | None]) -> pd.DataFrame:
     if "donor" not in cells:
         return pd.DataFrame()
     by = [name for name in ("group", "donor") if name in cells]
     rows = []
     for key, table in cells.groupby(by):
-        summary = summarize(table.drop(columns=["donor", "group", "batch"], errors="ignore").reset_index(drop=True))
+        alone = table.drop(columns=["donor", "group", "batch"], errors="ignore").reset_index(drop=True)
+        summary = _summary(alone, rules)
         rows.append(
             {**dict(zip(by, key, strict=True)), "n_movies": table["movie"].nunique()}
             | _counts(summary)
@@ -152,12 +168,16 @@ def _donor_table(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _counts(summary: Summary) -> dict[str, int]:
-    return {name: getattr(summary, name) for name in ("n_cells", "n_short", "n_events")}
+def _counts(summary: Summary) -> dict[str, object]:
+    """How many cells and saltations the numbers are of, and what their intervals resample."""
+    counts: dict[str, object] = {name: getattr(summary, name) for name in ("n_cells", "n_short", "n_events")}
+    return counts | {"intervals_over": summary.level}
 
 
-def _numbers(summary: Summary) -> dict[str, float]:
-    row: dict[str, float] = {}
+def _numbers(summary: Summary) -> dict[str, object]:
+    """Each number with its interval, or with the reason why there is none."""
+    row: dict[str, object] = {}
     for name, estimate in summary.numbers.items():
         row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        row[f"{name}_{NOT_ESTIMATED}"] = estimate.problem
     return row

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from somanet.analysis.cohort.gather import Cohort
+from somanet.analysis.cohort.gather import NOT_ESTIMATED, Cohort
 from somanet.analysis.cohort.sensitivity import by_every_second_frame, by_model
-from somanet.analysis.report.definitions import METHODS, MISSING, in_words, label_of
+from somanet.analysis.report.definitions import MISSING, in_sentence, in_words, label_of, terms
 from somanet.analysis.report.downloads import file_name, save_link
 from somanet.core.counting import counted
 from somanet.core.markdown import to_html
@@ -90,7 +90,7 @@ def cohort_page(
 </header>
 <main>
 {_panel("cautions", "Cautions when reading these numbers", cohort.warnings)}
-{_panel("notes", "About these movies", (*cohort.notes, *_comparison_notes(cohort)))}
+{_panel("notes", "About these movies", (*cohort.notes, *comparison_notes(cohort)))}
 <p class="small muted">{escape(_counts_in_words(cohort))}</p>
 <section aria-labelledby="groups"><div class="section-head"><h2 id="groups">Groups</h2></div>
 <div class="figures">{_figures(cohort, figures, title)}</div></section>
@@ -99,7 +99,7 @@ def cohort_page(
 {_section("donors", "Donors", _levels(cohort, "donors"), _link(title, "donors", cohort.donors))}
 {_section("movies", "Movies", _levels(cohort, "movies"), _link(title, "movies", cohort.movies))}
 <details class="box" id="definitions"><summary><h2>What every number means</h2></summary>
-<dl class="terms">{_definitions()}</dl></details>
+<dl class="terms">{_definitions(cohort)}</dl></details>
 <details class="box" open><summary><h2>Methods, for a paper</h2></summary>
 <div class="methods">{to_html(methods, top=3)}</div></details>
 <details class="box" id="provenance"><summary><h2>Provenance</h2></summary>{_provenance(record)}</details>
@@ -132,6 +132,11 @@ def _counts_in_words(cohort: Cohort) -> str:
     found, used = _n_found(cohort), cohort.summaries["all"].n_events
     if not found:
         return "No saltation was found."
+    if not used:
+        return (
+            f"{counted(found, 'saltation was', 'saltations were')} found in all movies, but none counts: no start is "
+            "observed in a cell observed long enough."
+        )
     return (
         f"{counted(found, 'saltation was', 'saltations were')} found in all movies. The frequency "
         f"counts {used}, those whose start is observed "
@@ -163,11 +168,12 @@ def _panel(kind: str, title: str, lines: Sequence[str]) -> str:
     return f'<section class="panel {kind}"><h2>{escape(title)}</h2><ul>{items}</ul></section>'
 
 
-def _comparison_notes(cohort: Cohort) -> list[str]:
+def comparison_notes(cohort: Cohort) -> list[str]:
+    """What has to be known of comparisons, each with the groups and numbers that it is said of."""
     found: dict[str, dict[tuple[str, str], list[str]]] = {}
     for one in cohort.comparisons:
         for note in one.notes:
-            found.setdefault(note, {}).setdefault(one.groups, []).append(label_of(one.number)[0].lower())
+            found.setdefault(note, {}).setdefault(one.groups, []).append(in_sentence(one.number))
     return [f"{note} ({'; '.join(map(_place, where.items()))})" for note, where in found.items()]
 
 
@@ -221,7 +227,7 @@ SENSITIVITY_HEADS = (
 
 ID_HEADS = {"movie": "Movie", "group": "Group", "donor": "Donor", "batch": "Batch"}
 FACT_HEADS = {
-    "corrected": "Tracks by a person",
+    "corrected": "Tracks given or corrected",
     "frame_interval_min": "Frame interval (min)",
     "noise_um": "Localisation error (µm)",
     "observed_h": "Cells seen for (h)",
@@ -230,6 +236,7 @@ FACT_HEADS = {
     "n_cells": "Cells",
     "n_short": "Cells seen too briefly",
     "n_events": "Saltations counted",
+    "intervals_over": "Intervals over",
 }
 """Columns of the tables of donors and movies, in words, in their order."""
 
@@ -299,13 +306,15 @@ def _levels(cohort: Cohort, level: str) -> str:
     for row in table.to_dict("records"):
         cells = [str(row[name]) for name in ids]
         cells += [_fact(name, row[name], whole=name in whole) for name in facts]
-        rows.append((*cells, *(_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in numbers)))
+        rows.append((*cells, *(_interval(row, name) for name in numbers)))
     return _table(level, heads, rows)
 
 
 def _fact(name: str, value: Any, *, whole: bool) -> str:
     if name == "corrected":
         return "yes" if value else "no"
+    if name == "intervals_over":
+        return f"{value}s"
     return str(value) if whole else in_words(float(value))
 
 
@@ -324,11 +333,11 @@ def _cell(value: str) -> str:
     return f"<td{' class=n' if number else ''}>{escape(value)}</td>"
 
 
-def _interval(value: float, low: float, high: float) -> str:
-    if not math.isfinite(value):
-        return MISSING
-    known = math.isfinite(low) and math.isfinite(high)
-    return f"{in_words(value)} ({in_words(low)} to {in_words(high)})" if known else in_words(value)
+def _interval(row: Mapping[Any, Any], name: str) -> str:
+    """A number of a row with its interval, or a dash with the reason: no number is shown as if it were sure."""
+    if reason := row[f"{name}_{NOT_ESTIMATED}"]:
+        return f"{MISSING} (not estimated: {reason})"
+    return f"{in_words(row[name])} ({in_words(row[f'{name}_low'])} to {in_words(row[f'{name}_high'])})"
 
 
 def _signed(value: float) -> str:
@@ -341,9 +350,9 @@ def _p(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
 
 
-def _definitions() -> str:
-    terms = [*METHODS, *(label_of(name) for name in UNITS)]
-    return "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(meaning)}</dd></div>" for term, meaning in terms)
+def _definitions(cohort: Cohort) -> str:
+    defined = [*terms(cohort.drift), *(label_of(name) for name in UNITS)]
+    return "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(meaning)}</dd></div>" for term, meaning in defined)
 
 
 def _provenance(record: Mapping[str, Any]) -> str:

@@ -17,7 +17,9 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.core.hashing import sha256_tree
 from somanet.io.tables import read_table
+from somanet.migration.signs import Signs
 from somanet.migration.tables import SALTATION_EVENTS
+from somanet.migration.verdict_names import UNTOLD
 
 READ = (names.TRACKS, names.SALTATIONS, names.MIGRATION, names.MIGRATION_INTERNALS, names.SUMMARY)
 """Files whose content a cohort rests on: none may have been changed since the analysis."""
@@ -43,9 +45,31 @@ class MovieResult:
     n_found: int
 
     @property
+    def given(self) -> bool:
+        """Whether a person or another program made or corrected the tracks, and SomaNet measured them."""
+        return tracks_are_given(self.manifest)
+
+    @property
     def corrected(self) -> bool:
-        """Whether a person made or corrected the tracks."""
-        return tracks_are_given(self.manifest) or is_corrected(self.manifest)
+        """Whether the tracks were given, or found by SomaNet and corrected by a person."""
+        return self.given or is_corrected(self.manifest)
+
+    @property
+    def signs(self) -> Signs | None:
+        """What is seen of the assumptions behind saltation numbers; None where an older version wrote the summary."""
+        found = self.summary.get("verdict")
+        return Signs.from_dict(found["signs"]) if found else None
+
+    @property
+    def verdict(self) -> str:
+        """Whether its saltation numbers hold, do not, or whether it cannot tell, as those without signs."""
+        return UNTOLD if self.signs is None else self.signs.verdict()
+
+    @property
+    def min_track_h(self) -> float | None:
+        """For how long a cell had to be seen to be measured; None is the usual rule."""
+        hours = (self.summary.get("definition") or {}).get("min_track_h")
+        return None if hours is None else float(hours)
 
     @property
     def movie(self) -> tuple[str, str | None]:

@@ -16,7 +16,8 @@ import pandas as pd
 from somanet.analysis.cohort.results import MovieResult
 from somanet.core.files import plain
 from somanet.migration.comparability import frame_intervals_min
-from somanet.migration.signs import FAIL, HOLD, Signs, pooled
+from somanet.migration.signs import Signs, pooled
+from somanet.migration.verdict_names import FAIL, HOLD
 
 AXIS = "axis_deg"
 
@@ -86,7 +87,7 @@ def verdicts_of(results: Mapping[str, MovieResult], movies: pd.DataFrame) -> Ite
     known = frame_intervals_min(movies.assign(frame_interval_h=movies["frame_interval_min"] / 60))
     for row in movies.to_dict("records"):
         name = str(row["movie"])
-        if _signs(results[name]) is None:
+        if results[name].signs is None:
             continue
         interval = min(known, key=lambda minutes: abs(minutes - float(row["frame_interval_min"])))
         settings = {
@@ -97,11 +98,5 @@ def verdicts_of(results: Mapping[str, MovieResult], movies: pd.DataFrame) -> Ite
         kind = str(row.get("group", "all")), interval, json.dumps(settings, sort_keys=True, default=str)
         kinds.setdefault(kind, []).append(name)
     for (group, interval, _), names in sorted(kinds.items()):
-        signs = [one for one in (_signs(results[name]) for name in names) if one is not None]
+        signs = [one for one in (results[name].signs for name in names) if one is not None]
         yield Verdict(group, interval, tuple(names), pooled(signs))
-
-
-def _signs(result: MovieResult) -> Signs | None:
-    """Those of a movie's summary; None where an older version wrote it."""
-    found = result.summary.get("verdict")
-    return Signs.from_dict(found["signs"]) if found else None

@@ -26,6 +26,7 @@ from somanet.core.results import result_folder
 from somanet.io.tables import write_table
 from somanet.migration.groups import COMPARED
 from somanet.migration.tables import CELL_INTERNALS
+from somanet.migration.verdict_names import VERDICT
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
     compared = list(dict.fromkeys(one.number for one in cohort.comparisons)) or list(COMPARED)
     table = comparison_table(cohort)
     write_table(folder / names.MOVIES, cohort.movies)
-    write_table(folder / names.CELLS, cohort.cells.drop(columns=list(CELL_INTERNALS.names[1:])))
+    write_table(folder / names.CELLS, cohort.cells.drop(columns=[*CELL_INTERNALS.names[1:], VERDICT]))
     write_json(folder / names.SUMMARY, {group: _summary(cohort, group) for group in cohort.summaries})
     if len(cohort.donors):
         write_table(folder / names.DONORS, cohort.donors)
@@ -95,12 +96,14 @@ def _write(cohort: Cohort, folder: Path, record: dict[str, Any], *, title: str) 
             "movies": len(cohort.movies),
             "donors": cohort.summaries["all"].n_donors,
             "cells": cohort.summaries["all"].n_cells,
-            "corrected": int(cohort.movies["corrected"].sum()),
+            "given": sum(one.given for one in cohort.results.values()),
+            "corrected": sum(one.corrected and not one.given for one in cohort.results.values()),
         },
         reference=cohort.reference,
         code=record["code"],
         version=somanet.__version__,
         verdicts=[one.in_words for one in cohort.verdicts],
+        drift=cohort.drift,
     )
     write_text(folder / names.METHODS, methods)
     write_text(folder / names.REPORT, cohort_page(cohort, table, figures, methods, record, title=title))

@@ -184,7 +184,7 @@ function buildTable() {
     rows[cell.index] = row;
   }
   const short = CELLS.filter((cell) => !cell.long).length;
-  byId("cells-note").textContent = !N_CELLS ? "No cells." : `Click a heading to sort, a row to see its cell in the movie.${short ? ` Grey: ${short} observed for less than 4 h and 12 frames, not in the summary.` : ""}`;
+  byId("cells-note").textContent = !N_CELLS ? "No cells." : `Click a heading to sort, a row to see its cell in the movie.${short ? ` Grey: ${short} observed too briefly, not in the summary.` : ""}`;
   sortTable();
 }
 function sortTable() {

@@ -51,9 +51,18 @@ class SaltationCounts:
         ]
         if self.complete == self.found:
             return f"{found} found, and every number of saltations is based on all of them."
+        if self.brief == self.found:
+            which = "in a cell" if self.found == 1 else "all in cells"
+            return f"{found} found, {which} observed too briefly, so no number of saltations is estimated."
+        if not self.started:
+            return f"{found} found, but none counts: {' and '.join(left_out)}."
         used = "all of them" if self.started == self.found else str(self.started)
         without = f" (without {' and '.join(left_out)})" if left_out else ""
-        ended = "theirs" if self.complete == self.started else f"those of the {self.complete} that also end in view"
+        same = f"of the same {'one' if self.started == 1 else 'ones'}"
+        ended = same if self.complete == self.started else f"those of the {self.complete} that also end in view"
+        if not self.complete:
+            none = "None of these ends in view, so none has a length or a speed."
+            return f"{found} found; the frequency counts {used}{without}. {none}"
         return f"{found} found; the frequency counts {used}{without}, lengths and speeds are {ended}."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -165,14 +165,7 @@ NUMBER_LABELS = {
 }
 """Label and meaning of the numbers of :data:`somanet.migration.pooling.UNITS`."""
 
-METHODS = (
-    (
-        "Step",
-        (
-            "Displacement of a soma from one frame to the next, after removing the stage drift where the background "
-            "shows one. Steps across missing frames are not counted."
-        ),
-    ),
+TERMS = (
     (
         "Localisation error σ",
         (
@@ -194,6 +187,13 @@ METHODS = (
         (
             "Each step is at rest, creeping (3.5 to 17 µm/h) or running by its true speed, as far as a hidden Markov "
             "model leaves it known, whose velocities persist from step to step and whose positions err by σ."
+        ),
+    ),
+    (
+        "Speed while running",
+        (
+            "Root mean square of the speeds of single steps while running, less the localisation error: above the mean "
+            "speed, and at the scale of the frame interval, as a longer step has turns and stops in it."
         ),
     ),
     (
@@ -242,12 +242,36 @@ METHODS = (
     ),
     ("Model", "A hidden Markov model with a resting and a mobile state, fitted to all cells of the movie."),
 )
-"""Terms used in the definitions."""
+"""Terms used in the definitions, after that of a step."""
+STEP_AFTER = {
+    "image": "the stage drift that the background of the images shows",
+    "cells": "the drift that resting cells share",
+}
+"""What steps are measured after the removal of, by what drift was removed from."""
+
+
+def terms(drift: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Terms used in the definitions, each with its meaning.
+
+    Args:
+        drift: what it was removed from in the movies, each "image", "cells" or "none".
+    """
+    removed = " or ".join(words for source, words in STEP_AFTER.items() if source in drift)
+    some = ", in the movies where it was measured" if "none" in drift else ""
+    after = f", after removing {removed}{some}" if removed else "; no drift was removed"
+    step = f"Displacement of a soma from one frame to the next{after}. Steps across missing frames are not counted."
+    return (("Step", step), *TERMS)
 
 
 def label_of(name: str) -> tuple[str, str]:
     """Label and meaning of a number of the summary."""
     return NUMBER_LABELS.get(name, (name, ""))
+
+
+def in_sentence(name: str) -> str:
+    """Label of a number of the summary within a sentence: "resultant length R, corrected"."""
+    label = label_of(name)[0]
+    return f"{label[:1].lower()}{label[1:]}"
 
 
 def in_words(value: float, *, digits: int = 3) -> str:

@@ -25,7 +25,8 @@ MEANINGS = {
     "jump in it is not at rest, so longer frame intervals show less rest.",
     CREEP: "Share of the steps in which the soma moves slowly, at 3.5 to 17 µm/h.",
     RUN: "Share of the steps in which the soma moves at 17 µm/h or more.",
-    "speed": "Root mean square speed while running, with the localisation error taken off.",
+    "speed": "Root mean square of the speeds of single steps while running, with the localisation error taken off: "
+    "above the mean speed, and at the scale of the frame interval.",
     "persistence": "Time over which a running soma keeps its velocity, speed and direction.",
 }
 WIDTH, HEIGHT, LEFT, TOP = 300, 150, 46, 24
@@ -49,7 +50,9 @@ def motion_cards(measures: Measures) -> str:
         )
         for name in STATE_WORDS
     ]
-    cards.append(_card("Speed while running", MEANINGS["speed"], modes.state_speed_um_per_h[RUN], "µm/h"))
+    cards.append(
+        _card("Speed while running, root mean square", MEANINGS["speed"], modes.state_speed_um_per_h[RUN], "µm/h")
+    )
     cards.append(_card("Velocity kept for", MEANINGS["persistence"], modes.run_persistence_h, "h"))
     return "".join(cards)
 
@@ -109,9 +112,9 @@ def _states(modes: Modes, title: str) -> str:
     )
     return (
         '<div class="table-box"><table class="compare"><caption class="unseen">States of motion</caption><thead><tr>'
-        f'<th scope="col">State</th><th scope="colgroup" colspan="2">{step}</th><th scope="colgroup" colspan="2">'
-        f'Speed (µm/h)</th></tr></thead><tbody>{rows}</tbody></table></div><p class="small muted">Cells by mode: '
-        f"{escape(counts)}. {link}</p>"
+        f'<th scope="col">State</th><th scope="colgroup" colspan="2">{step}</th>'
+        '<th scope="colgroup" colspan="2">Speed, root mean square (µm/h)</th></tr></thead><tbody>'
+        f'{rows}</tbody></table></div><p class="small muted">Cells by mode: {escape(counts)}. {link}</p>'
     )
 
 

@@ -89,7 +89,7 @@ def write_report(path: Path | str, report: ReportInput, *, progress: Progress | 
         ),
         "corrections": sections.corrections(report),
         "provenance": sections.provenance(report.provenance),
-        "definitions": sections.definitions(),
+        "definitions": sections.definitions(report.measures.migration.drift.source),
         "data": _json(data),
         "frames": _frames(report, plan, shown, index, tolerance, progress),
         "script": script,

@@ -11,7 +11,6 @@ from somanet.analysis.report.content import ReportInput
 from somanet.analysis.report.counts import saltation_counts
 from somanet.analysis.report.definitions import (
     HEADLINES,
-    METHODS,
     MISSING,
     Headline,
     amount,
@@ -19,6 +18,7 @@ from somanet.analysis.report.definitions import (
     in_words,
     interval_words,
     label_of,
+    terms,
 )
 from somanet.analysis.report.downloads import csv_text, estimate_heads, estimate_values, file_name, save_link
 from somanet.analysis.report.motion import motion_cards
@@ -242,13 +242,13 @@ def _estimate(number: Mapping[str, Any]) -> Estimate:
     return Estimate(value, low, high, str(number.get("not_estimated", "")))
 
 
-def definitions() -> str:
-    """Definitions of all numbers."""
-    terms = [(term, meaning) for term, meaning in METHODS]
-    terms += [(f"{label_of(name)[0]}{_unit(unit)}", label_of(name)[1]) for name, unit in UNITS.items()]
+def definitions(drift: str) -> str:
+    """Definitions of all numbers; ``drift`` is what it was removed from."""
+    defined = list(terms([drift]))
+    defined += [(f"{label_of(name)[0]}{_unit(unit)}", label_of(name)[1]) for name, unit in UNITS.items()]
     columns = [(column.name, f"{column.meaning}{_unit(column.unit)}") for column in CELL_NUMBERS.columns]
     return (
-        f'<dl class="terms">{_terms(terms)}</dl>'
+        f'<dl class="terms">{_terms(defined)}</dl>'
         f'<h3>Numbers of one cell</h3><dl class="terms code">{_terms(columns)}</dl>'
     )
 

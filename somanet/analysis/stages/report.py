@@ -103,6 +103,7 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     notes += _notes_on_sizes(segmentation)
     if haze := note_on_haze(segmentation.get("n_haze", 0), segmentation.get("n_objects", 0)):
         notes.append(haze)
+    notes += _notes_on_the_picture(segmentation)
     if segmentation.get("inverted"):
         notes.append(
             "The movie was taken for dark cells on a bright background, and was inverted for the network. Is it "
@@ -121,6 +122,18 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     if corrections := tracking.get("corrections"):
         notes += notes_on_corrections(corrections)
     return tuple(notes)
+
+
+def _notes_on_the_picture(segmentation: dict[str, Any]) -> list[str]:
+    from somanet.segmentation.inference.appearance import Appearance, note_on_appearance
+    from somanet.segmentation.inference.clipping import Clipping, note_on_clipping
+
+    clipping, appearance = segmentation.get("clipping"), segmentation.get("appearance")
+    notes = (
+        note_on_clipping(None if clipping is None else Clipping.model_validate(clipping)),
+        note_on_appearance(None if appearance is None else Appearance.model_validate(appearance)),
+    )
+    return [note for note in notes if note]
 
 
 def _notes_on_sizes(segmentation: dict[str, Any]) -> list[str]:

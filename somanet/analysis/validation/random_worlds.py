@@ -44,6 +44,15 @@ def in_scope(world: World) -> bool:
     return world.rests and world.noise_um <= MOST_NOISE_UM
 
 
+def plain(world: World) -> bool:
+    """Whether cells of a world in scope only rest and jump, after pauses that end at any time, in whole tracks.
+
+    The bias is small in most of these, which are few among worlds drawn at random: by them false alarms are counted.
+    """
+    odd = (world.walking_share, world.creep_um_per_h, world.cell_log_sd, world.breaks_per_h, world.swaps_per_h)
+    return in_scope(world) and not any(odd) and world.pause_cv == 1
+
+
 def score_random(seed: int, *, movies: int = MOVIES) -> pd.DataFrame:
     """The movies of one world.
 

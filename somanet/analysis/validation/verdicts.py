@@ -21,7 +21,8 @@ from somanet.analysis.validation.world_tracks import simulate_world
 from somanet.core.markdown import table
 from somanet.migration.cells import migration_of
 from somanet.migration.measures import measure_movie
-from somanet.migration.signs import FAIL, HOLD, UNTOLD, Signs, pooled
+from somanet.migration.signs import Signs, pooled
+from somanet.migration.verdict_names import FAIL, HOLD, UNTOLD
 
 MOVIES, MORE_MOVIES = 4, 1
 """Of each world: so many are measured in full and pooled, and of so many more the error is taken, by the rule alone."""

@@ -24,6 +24,7 @@ class Link:
         made_from: ids of the links that it was made from.
         missing: what should be here but is not.
         changed: what no longer matches its record.
+        moved: at which other commit the code is; results are committed after they are made, so that is no damage.
     """
 
     what: str
@@ -32,6 +33,7 @@ class Link:
     made_from: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -48,6 +50,7 @@ class Link:
             "made_from": list(self.made_from),
             "missing": list(self.missing),
             "changed": list(self.changed),
+            "moved": list(self.moved),
         }
 
 
@@ -73,6 +76,11 @@ class Chain:
         """Entries of all links, each with its link's id."""
         return tuple(f"{link.id}: {text}" for link in self.links for text in link.changed)
 
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Entries of all links, each with its link's id."""
+        return tuple(f"{link.id}: {text}" for link in self.links for text in link.moved)
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -80,6 +88,7 @@ class Chain:
             "links": [link.as_dict() for link in self.links],
             "missing": list(self.missing),
             "changed": list(self.changed),
+            "moved": list(self.moved),
             "now": dict(self.code),
         }
 
@@ -87,10 +96,12 @@ class Chain:
 def chain_text(chain: Chain) -> str:
     """The chain as readable text."""
     blocks = ["\n".join(_block(link)) for link in chain.links]
-    n_changed, n_missing = len(chain.changed), len(chain.missing)
+    n_changed, n_missing, n_moved = len(chain.changed), len(chain.missing), len(chain.moved)
     verdict = f"Changed since (!): {n_changed}." if n_changed else "Everything that could be checked is as recorded."
     if n_missing:
         verdict += f" Missing or not checked (?): {n_missing}."
+    if n_moved:
+        verdict += f" Made by the code of another commit (~): {n_moved}."
     return "\n\n".join([*blocks, verdict])
 
 
@@ -103,6 +114,7 @@ def _block(link: Link) -> Iterator[str]:
     if link.made_from:
         yield f"    ← {', '.join(_short_id(one) for one in link.made_from)}"
     yield from (f"  ! {text}" for text in link.changed)
+    yield from (f"  ~ {text}" for text in link.moved)
     yield from (f"  ? {text}" for text in link.missing)
 
 

@@ -20,6 +20,7 @@ class Record:
         unless_visited: further origins, left out if they are already in the chain.
         missing: what should be here but is not.
         changed: what no longer matches its record.
+        moved: at which other commit the code is.
     """
 
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -27,6 +28,7 @@ class Record:
     unless_visited: tuple[Node, ...] = ()
     missing: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
     def __or__(self, more: Record) -> Record:
         """Combine two records of one node, this one first."""
@@ -36,6 +38,7 @@ class Record:
             (*self.unless_visited, *more.unless_visited),
             (*self.missing, *more.missing),
             (*self.changed, *more.changed),
+            (*self.moved, *more.moved),
         )
 
 

@@ -67,10 +67,10 @@ class RunReader:
             return Record(missing=(f"the run is not {ELSEWHERE}",))
         missing = [f"the run is {run.status}, not finished"] if run.status != "FINISHED" else []
         missing += ["the run was deleted in MLflow"] if run.deleted else []
-        changed = []
+        moved = []
         then = run.tags.get("mlflow.source.git.commit")
         if then and self.commit and then != self.commit:
-            changed.append(f"it ran the code of commit {then}; the project is now at {self.commit}")
+            moved.append(f"it ran the code of commit {then}; the project is now at {self.commit}")
         parent, weights = self._parent(run), run.tags.get("network_sha256")
         return Record(
             self._metadata(run),
@@ -78,7 +78,7 @@ class RunReader:
             # A trace that came from the network need not return to it.
             (NetworkNode(weights),) if weights else (),
             tuple(missing),
-            tuple(changed),
+            moved=tuple(moved),
         )
 
     def _training_of(self, node: NetworkNode) -> str | None:

@@ -18,6 +18,7 @@ from somanet.provenance.mlflow import RUN_FILE, names_a_run, run_id_from, run_of
 from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
 
 COHORT, PREDICTIONS, CONFIG = "cohort.json", "predictions.json", "config.json"
+TABLES = (".csv", ".json")
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class SidecarReader:
         changed = (_change(folder / name, files[name], MANIFEST) for name in names if name in files)
         return Record(origins=(self._movie(folder, manifest),), changed=tuple(filter(None, changed)))
 
-    def _movie(self, folder: Path, manifest: Mapping[str, Any]) -> Node:
-        """The analysis of a movie: its data, corrected tracks, networks, run and code."""
+    def _movie(self, folder: Path, manifest: Mapping[str, Any], *, changed: tuple[str, ...] = ()) -> Node:
+        """The analysis of a movie: its data, corrected tracks, networks, run and code, and which files are changed."""
         movie, model, code = manifest["input"], manifest.get("model") or {}, manifest["code"]
         metadata = {key: value for key, value in movie.items() if key != "movie"}
         origins = [Node("data", str(movie.get("movie")), record=Record(metadata))]
@@ -81,7 +82,7 @@ class SidecarReader:
         if run_id := run_of_results(folder, MANIFEST, root=self.root):
             origins.append(RunNode(run_id))
         metadata = {key: manifest.get(key) for key in ("somanet", "parameters", "tracks_from", "blank_frames")}
-        record = Record({**metadata, **code}, tuple(origins), changed=_moved(code))
+        record = Record({**metadata, **code}, tuple(origins), changed=changed, moved=_moved(code))
         return Node("analysis", shown(folder / MANIFEST, self.root), record=record)
 
     def _cohort(self, path: Path, folder: Path) -> Record | None:
@@ -93,19 +94,19 @@ class SidecarReader:
         names = list(files) if path == folder else [path.relative_to(folder).parts[0]]
         if names[0] not in (*files, COHORT, RUN_FILE):
             return None
-        origins, missing, changed = [], [], list(_moved(written["code"]))
+        origins, missing, changed = [], [], []
         if conditions := written.get("conditions"):
             about = {"sha256": conditions["sha256"], "used_for": "donors and groups of the movies"}
             origins.append(Node("data", str(conditions["file"]), record=Record(about)))
         for movie, about in written["movies"].items():
             results = Path(os.path.normpath(folder / about["results"]))
             manifest = json_object(results / MANIFEST)
-            if not {"input", "code"} <= set(manifest):
+            if not {"input", "code", "files"} <= set(manifest):
                 missing.append(f"the results of the movie {movie} are no longer in {shown(results, self.root)}")
                 continue
             if sha256_file(results / MANIFEST) != about["manifest_sha256"]:
                 changed.append(f"the movie {movie} was analysed again since")
-            origins.append(self._movie(results, manifest))
+            origins.append(self._movie(results, manifest, changed=_changed_tables(results, manifest["files"])))
         if run_id := run_of_results(folder, COHORT, root=self.root):
             origins.append(RunNode(run_id))
         metadata = {key: written.get(key) for key in ("somanet", "reference", "paired")}
@@ -114,6 +115,7 @@ class SidecarReader:
             tuple(origins),
             missing=tuple(missing),
             changed=tuple(changed),
+            moved=_moved(written["code"]),
         )
         cohort = Node("cohort", shown(folder / COHORT, self.root), record=record)
         differing = (_change(folder / name, files[name], COHORT) for name in names if name in files)
@@ -180,6 +182,12 @@ def _complete(movies: Any) -> bool:
     """Whether a cohort's record names the results of every movie."""
     keys = {"results", "manifest_sha256"}
     return isinstance(movies, dict) and all(isinstance(one, dict) and keys <= set(one) for one in movies.values())
+
+
+def _changed_tables(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
+    """The tables and summaries of a movie that are not as its manifest has them: a cohort's numbers rest on these."""
+    tables = (name for name in files if Path(name).suffix in TABLES)
+    return tuple(filter(None, (_change(folder / name, files[name], MANIFEST) for name in tables)))
 
 
 def _moved(code: Mapping[str, Any]) -> tuple[str, ...]:

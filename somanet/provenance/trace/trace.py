@@ -82,7 +82,13 @@ class Tracer:
             if origin.id in self._links:  # else a cycle: a training that changed no weight starts from itself
                 made_from.append(origin.id)
         self._links[node.id] = Link(
-            node.what, node.name, record.metadata, tuple(dict.fromkeys(made_from)), record.missing, record.changed
+            node.what,
+            node.name,
+            record.metadata,
+            tuple(dict.fromkeys(made_from)),
+            record.missing,
+            record.changed,
+            record.moved,
         )
 
     def _read(self, node: Node) -> Record:

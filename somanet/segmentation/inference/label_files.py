@@ -25,6 +25,8 @@ from somanet.segmentation.inference.input_files import Input
 from somanet.segmentation.inference.movie_labels import label_movie
 
 if TYPE_CHECKING:
+    from somanet.segmentation.inference.appearance import Appearance
+    from somanet.segmentation.inference.clipping import Clipping
     from somanet.segmentation.inference.segmenter import Segmenter
     from somanet.segmentation.inference.soma_size import SizeEstimate
 
@@ -46,6 +48,8 @@ class Labelled(NamedTuple):
         blank_frames: blank frames of a movie, which get no labels.
         inverted: taken for dark objects on a bright background.
         burnt_in: where a scale bar or a time stamp is burnt into a movie, in words; None if nowhere.
+        clipping: pixels at the ceiling; None where dark objects are looked for.
+        appearance: how the objects look; None for a network of which it is not known how they should.
     """
 
     item: Input
@@ -57,6 +61,8 @@ class Labelled(NamedTuple):
     blank_frames: tuple[int, ...] = ()
     inverted: bool = False
     burnt_in: str | None = None
+    clipping: Clipping | None = None
+    appearance: Appearance | None = None
 
     @property
     def n_objects(self) -> int:
@@ -124,6 +130,8 @@ def predict_files(
                     "rescale": found.rescale,
                     "size": None if found.size is None else found.size.model_dump(mode="json"),
                     "n_haze": found.n_haze,
+                    "clipping": None if found.clipping is None else found.clipping.model_dump(mode="json"),
+                    "appearance": None if found.appearance is None else found.appearance.model_dump(mode="json"),
                 }
             )
             yield Labelled(
@@ -136,6 +144,8 @@ def predict_files(
                 blank_frames=found.blank_frames,
                 inverted=found.inverted,
                 burnt_in=found.burnt_in,
+                clipping=found.clipping,
+                appearance=found.appearance,
             )
         write_table(folder / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
         write_json(
@@ -165,9 +175,12 @@ class _Found(NamedTuple):
     blank_frames: tuple[int, ...]
     inverted: bool
     burnt_in: str | None = None
+    clipping: Clipping | None = None
+    appearance: Appearance | None = None
 
 
 def _label_image(segmenter: Segmenter, item: Input, path: Path) -> _Found:
+    from somanet.segmentation.inference.appearance import appearance_of
     from somanet.segmentation.inference.objects import measure_objects
     from somanet.segmentation.inference.soma_size import decide
 
@@ -177,14 +190,33 @@ def _label_image(segmenter: Segmenter, item: Input, path: Path) -> _Found:
     found = segmenter.segment(image)
     write_labels(path, found.labels_YX)
     objects = measure_objects(found).assign(frame=np.nan)
-    return _Found(objects, segmenter.factor, size, found.n_haze, (), bool(segmenter.inverted))
+    return _Found(
+        objects,
+        segmenter.factor,
+        size,
+        found.n_haze,
+        (),
+        bool(segmenter.inverted),
+        clipping=found.clipping,
+        appearance=appearance_of(segmenter, found.contrast, found.confidence),
+    )
 
 
 def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> _Found:
     with keeping(item.choice.open(item.path), path.parent) as movie:
         found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
     burnt_in = None if found.burnt_in is None else found.burnt_in.in_words
-    return _Found(found.somas, found.rescale, found.size, found.n_haze, found.blank_frames, found.inverted, burnt_in)
+    return _Found(
+        found.somas,
+        found.rescale,
+        found.size,
+        found.n_haze,
+        found.blank_frames,
+        found.inverted,
+        burnt_in,
+        found.clipping,
+        found.appearance,
+    )
 
 
 def _named(item: Input) -> str:

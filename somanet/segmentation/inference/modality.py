@@ -23,6 +23,8 @@ BRIGHT = 0.3
 TAIL_PERCENT, TAIL_RATIO = 0.2, 2.0
 """Dark objects on a bright background may be few: the darkest pixels are then twice as far from the median as the
 brightest, although the darkest 5 % of pixels, by which an exposure is measured, are still background."""
+OVER_EXPOSED = 0.3
+"""Share of pixels at the largest value from which an image of dark objects may be fluorescence, over-exposed."""
 DETAIL_SHARE = 12
 """Share of the longer side: anything smaller counts as a detail."""
 STAIN_RATIO, STAIN_RMS = 0.03, 0.004
@@ -46,7 +48,11 @@ def not_fluorescence(image: NDArray[np.generic]) -> str | None:
         return "colours on a bright background, as of stained tissue"
     few_and_dark = middle > BRIGHT and middle - low > TAIL_RATIO * (high - middle)
     if (measure_exposure(unit_YXC).inverted or few_and_dark) and _details_are_dark(intensity):
-        return "dark objects on a bright background, as in bright field or stained tissue"
+        why = "dark objects on a bright background, as in bright field or stained tissue"
+        at_ceiling = float((intensity == intensity.max()).mean())
+        if at_ceiling >= OVER_EXPOSED:
+            why += f", or fluorescence so over-exposed that {100 * at_ceiling:.0f} % of the pixels are at the ceiling"
+        return why
     if ratio > MERGE_RATIO and spread > MERGE_RMS:
         return "several colours on a dark background, as of merged channels"
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,43 @@ from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import Movie
 
 if TYPE_CHECKING:
+    from somanet.segmentation.inference.appearance import Appearance
     from somanet.segmentation.inference.burnt_in import BurntIn
-    from somanet.segmentation.inference.segmenter import Segmented, Segmenter
+    from somanet.segmentation.inference.clipping import Clipping
+    from somanet.segmentation.inference.segmenter import Segmenter
     from somanet.segmentation.inference.soma_size import SizeEstimate
+
+
+MOST_TABLES = 256
+"""Of single frames in memory: a table takes 8 kB, however few rows it has."""
+
+
+class LabelledFrame(NamedTuple):
+    """A frame's somas.
+
+    Attributes:
+        labels_YX: 0 = background, 1…n without gaps.
+        objects: a row per soma, :data:`somanet.core.schema.OBJECT`.
+        n_haze: objects that were left out as haze.
+        clipping: pixels at the ceiling; None where dark objects are looked for.
+    """
+
+    labels_YX: NDArray[np.integer]
+    objects: pd.DataFrame
+    n_haze: int
+    clipping: Clipping | None = None
+
+
+class SegmentsElsewhere(Protocol):
+    """Segments the frames of a movie in other processes, once all that looks at the whole movie is decided."""
+
+    def seen(self, frames: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """Pass all frames through, as this process decodes them: other processes must find the same."""
+        ...
+
+    def __call__(self, segmenter: Segmenter, movie: Movie, *, empty: Collection[int]) -> Iterator[LabelledFrame]:
+        """Label every frame, as :func:`labelled_frames` does with the decided segmenter."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +70,8 @@ class LabelledMovie:
         n_haze: objects in all frames that were left out as haze.
         inverted: the movie is taken for dark objects on a bright background.
         burnt_in: scale bars and time stamps, which got no labels; None if there are none.
+        clipping: pixels at the ceiling in all frames; None where dark objects are looked for.
+        appearance: how the objects look; None for a network of which it is not known how they should.
     """
 
     somas: pd.DataFrame
@@ -46,6 +82,8 @@ class LabelledMovie:
     n_haze: int = 0
     inverted: bool = False
     burnt_in: BurntIn | None = None
+    clipping: Clipping | None = None
+    appearance: Appearance | None = None
 
 
 def label_movie(
@@ -55,6 +93,7 @@ def label_movie(
     *,
     calibration: Calibration | FileCalibration,
     skipped: Collection[int] = (),
+    elsewhere: SegmentsElsewhere | None = None,
 ) -> LabelledMovie:
     """Write the labels of every frame, a few frames in memory at a time.
 
@@ -64,16 +103,19 @@ def label_movie(
         path: the label movie to write, 0 = background; ids have no meaning between frames.
         calibration: the scale to store with it.
         skipped: frames that get no labels, besides blank ones.
+        elsewhere: segments the frames; by default this process does.
 
     Raises:
         SomaNetError: a frame cannot be read, or the labels cannot be written.
     """
+    from somanet.segmentation.inference.appearance import appearance_of
     from somanet.segmentation.inference.burnt_in import find_burnt_in, sampled
     from somanet.segmentation.inference.modality import sample_indices
     from somanet.segmentation.inference.soma_size import MORE_IMAGES, decide
-    from somanet.segmentation.inference.video import find_blank_frames, segmented_frames
+    from somanet.segmentation.inference.video import find_blank_frames
 
-    blank = find_blank_frames(counted(movie, movie.n_frames, doing="checking", unit="frame"))
+    looked_at = counted(movie, movie.n_frames, doing="checking", unit="frame")
+    blank = find_blank_frames(looked_at if elsewhere is None else elsewhere.seen(looked_at))
     empty = {*blank, *skipped}
     shown = [t for t in range(movie.n_frames) if t not in empty]
     burnt_in = find_burnt_in([movie[shown[n]] for n in sampled(len(shown))])
@@ -88,26 +130,44 @@ def label_movie(
         more=lambda: clean(np.unique(np.linspace(0, len(shown) - 1, MORE_IMAGES).round().astype(int)).tolist()),
     )
     segmenter = segmenter.without(burnt_in)
-    frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
+    if elsewhere is None:
+        frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
+        labelled = labelled_frames(segmenter, frames, empty=empty)
+    else:
+        labelled = elsewhere(segmenter, movie, empty=empty)
     watch = _Watch()
     write_label_movie(
         path,
-        watch.labels_of(segmented_frames(segmenter, frames, blank_frames=empty)),
+        watch.labels_of(labelled),
         n_frames=movie.n_frames,
         shape_YX=movie.shape_YX,
         largest_id=LARGEST_UINT16,
         calibration=calibration,
     )
+    somas = watch.somas()
     return LabelledMovie(
-        somas=pd.concat([SOMAS.frame([]), *watch.frames], ignore_index=True),
-        counts=[len(found) for found in watch.frames],
+        somas=somas,
+        counts=watch.counts,
         blank_frames=blank,
         rescale=segmenter.factor,
         size=size,
         n_haze=watch.n_haze,
         inverted=bool(segmenter.inverted),
         burnt_in=burnt_in,
+        clipping=watch.clipping,
+        appearance=appearance_of(segmenter, *(somas[name].to_numpy(float) for name in ("contrast", "confidence"))),
     )
+
+
+def labelled_frames(
+    segmenter: Segmenter, frames: Iterable[NDArray[Any]], *, empty: Collection[int] = ()
+) -> Iterator[LabelledFrame]:
+    """Segment frames in this process, those with the numbers ``empty`` as frames without somas."""
+    from somanet.segmentation.inference.objects import measure_objects
+    from somanet.segmentation.inference.video import segmented_frames
+
+    for found in segmented_frames(segmenter, frames, blank_frames=empty):
+        yield LabelledFrame(found.labels_YX, measure_objects(found), found.n_haze, found.clipping)
 
 
 def listed(frames: Sequence[int]) -> str:
@@ -116,17 +176,28 @@ def listed(frames: Sequence[int]) -> str:
 
 
 class _Watch:
-    """Measures the somas of frames on their way to the file."""
+    """Keeps the somas of frames whose labels are on their way to the file."""
 
     def __init__(self) -> None:
-        self.frames: list[pd.DataFrame] = []
+        self.counts: list[int] = []
         self.n_haze = 0
+        self.clipping: Clipping | None = None
+        self._tables = [SOMAS.frame([])]
 
-    def labels_of(self, frames: Iterable[Segmented]) -> Iterator[NDArray[np.int32]]:
+    def somas(self) -> pd.DataFrame:
+        """Of all frames so far, in one table."""
+        self._tables = [pd.concat(self._tables, ignore_index=True)]
+        return self._tables[0]
+
+    def labels_of(self, frames: Iterable[LabelledFrame]) -> Iterator[NDArray[np.integer]]:
         """Pass the labels through."""
-        from somanet.segmentation.inference.objects import measure_objects
+        from somanet.segmentation.inference.clipping import together
 
         for t, found in enumerate(frames):
-            self.frames.append(measure_objects(found).assign(frame=t))
+            self.counts.append(len(found.objects))
+            self._tables.append(found.objects.assign(frame=t))
+            if len(self._tables) > MOST_TABLES:
+                self.somas()
             self.n_haze += found.n_haze
+            self.clipping = together(self.clipping, found.clipping)
             yield found.labels_YX

@@ -15,6 +15,7 @@ from somanet.core.errors import SomaNetError
 from somanet.segmentation.engines import device_of
 from somanet.segmentation.engines.devices import Device
 from somanet.segmentation.inference.burnt_in import BurntIn
+from somanet.segmentation.inference.clipping import MOST_SHARE, Clipping, clipping_of
 from somanet.segmentation.inference.contrast import contrast_of
 from somanet.segmentation.inference.haze import HazeRule
 from somanet.segmentation.inference.instances import probabilities_to_labels, refined
@@ -50,12 +51,14 @@ class Segmented(NamedTuple):
             calibrated soma probability of the object's pixels.
         contrast: n numbers, see :func:`somanet.segmentation.inference.contrast.contrast_of`.
         n_haze: number of objects that were left out as haze.
+        clipping: pixels at the image's ceiling; None of dark objects, and if `Segmenter.as_outlined`.
     """
 
     labels_YX: NDArray[np.int32]
     confidence: NDArray[np.float64]
     contrast: NDArray[np.float64]
     n_haze: int = 0
+    clipping: Clipping | None = None
 
     @classmethod
     def none(cls, shape_YX: tuple[int, int]) -> Segmented:
@@ -193,7 +196,11 @@ class Segmenter:
         if fitted is not None:
             logits_YX = to_logits(probabilities_CYX[self._soma])
             probability = fitted.of(mean_inside(outlined_YX, logits_YX))
-        return Segmented(labels_YX, probability, contrast, n_haze)
+        counted = not dark and not self.as_outlined
+        clipping = clipping_of(image, labels_YX, missing=missing) if counted else None
+        if clipping is not None and clipping.share >= MOST_SHARE and self.intended_use.modality != "fluorescence":
+            clipping = None
+        return Segmented(labels_YX, probability, contrast, n_haze, clipping)
 
     @property
     def _soma(self) -> int:

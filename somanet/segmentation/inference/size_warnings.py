@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from somanet.segmentation.inference.appearance import note_on_appearance
+from somanet.segmentation.inference.clipping import note_on_clipping
 from somanet.segmentation.inference.haze import note_on_haze
 from somanet.segmentation.inference.label_files import Labelled
 from somanet.segmentation.inference.movie_labels import listed
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse) -> Iterator[str]:
-    """Warnings, a sentence or two each: pages taken for time, blank frames, inversion, scale bars, haze, sizes.
+    """Warnings, a sentence or two each: what was assumed, what got no labels, and pictures that cannot be segmented.
 
     Args:
         labelled: everything that was segmented.
@@ -48,6 +50,12 @@ def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse) -> Ite
     n_haze = sum(one.n_haze for one in labelled)
     if note := note_on_haze(n_haze, sum(one.n_objects for one in labelled)):
         yield note
+    for note_of in (_clipping_note, _appearance_note):
+        noted_too = [(one, note) for one in labelled if (note := note_of(one))]
+        if noted_too:
+            one, note = noted_too[0]
+            few = len(labelled) == 1
+            yield note if few else f"{len(noted_too)} of {len(labelled)} inputs, such as {one.item.name!r}: {note}"
     none_found = not any(one.n_objects for one in labelled)
     # a single image without somas among others is not worth a warning
     checked = [one for one in labelled if one.n_objects or none_found]
@@ -57,6 +65,14 @@ def warnings_for(labelled: Sequence[Labelled], intended_use: IntendedUse) -> Ite
             one, note = max(odd, key=lambda pair: abs(math.log(pair[0].rescale)))
             several = len(labelled) > 1 and not none_found
             yield f"{len(odd)} of {len(labelled)} inputs, such as {one.item.name!r}: {note}" if several else note
+
+
+def _clipping_note(one: Labelled) -> str | None:
+    return note_on_clipping(one.clipping)
+
+
+def _appearance_note(one: Labelled) -> str | None:
+    return note_on_appearance(one.appearance)
 
 
 def _size_note(one: Labelled, intended_use: IntendedUse) -> str | None:

@@ -16,6 +16,7 @@ from somanet.analysis.cohort.results import MovieResult
 from somanet.analysis.cohort.tables import comparison_table
 from somanet.analysis.methods import cohort_methods
 from tests.migration.test_groups import grouped
+from tests.migration.test_signs import signs
 
 NUMBER = "frequency_corrected_per_h"
 
@@ -142,12 +143,19 @@ def test_movies_that_were_not_analysed_alike_or_do_not_support_saltations_are_po
             for m in range(2)
         },
         "control00": {"migrate": {"sigma_um": 0.5}, "network": "4" * 64},
-        "drug01": {"migrate": {"sigma_um": 0.4}, "supported": False},
+        "drug01": {
+            "migrate": {"sigma_um": 0.4},
+            "supported": False,
+            "verdict": {"signs": signs(cut_share=0.3).as_dict()},
+        },
+        "drug00": {"migrate": {"sigma_um": 0.4}, "supported": False},
     }
     found = cohort_of(drawn(), **about).warnings
     assert any("migrate.sigma_um differs (0.4; 0.5)" in text for text in found)
     assert any("the network differs" in text for text in found)
-    assert any(text.startswith("In 1 of 12 movies the data do not support saltations") for text in found)
+    assert any(text.startswith("In 1 of 12 movies saltation numbers do not hold: drug01.") for text in found)
+    untold = "Alone, 1 of 12 movies cannot tell whether saltation numbers hold: drug00."
+    assert any(text.startswith(untold) for text in found)
 
 
 def test_speed_and_pauses_leave_out_movies_that_do_not_support_saltations() -> None:
@@ -210,7 +218,7 @@ def methods(cohort: Cohort, *, donors: int = 6) -> str:
     return cohort_methods(
         [result.manifest for result in cohort.results.values()],
         comparison_table(cohort),
-        counts={"movies": 12, "donors": donors, "cells": 24, "corrected": 0},
+        counts={"movies": 12, "donors": donors, "cells": 24, "given": 0, "corrected": 0},
         reference=cohort.reference,
         code={},
         version="0",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from somanet.analysis.cohort.results import MovieResult
 from somanet.analysis.cohort.verdicts import verdicts_of
-from somanet.migration.signs import FAIL, HOLD, UNTOLD
+from somanet.migration.verdict_names import FAIL, HOLD, UNTOLD
 from tests.analysis.cohort.test_gather import cohort_of, drawn
 from tests.migration.test_signs import signs
 

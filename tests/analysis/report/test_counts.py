@@ -90,7 +90,32 @@ def test_every_count_on_the_page_is_of_the_table(results: Path) -> None:
             [(1, "start"), (1, "")],
             (
                 "2 saltations were found; the frequency counts 1 (without 1 whose start is not observed), lengths and "
-                "speeds are theirs."
+                "speeds are of the same one."
+            ),
+        ),
+        (
+            [(1, "start"), (1, ""), (1, "")],
+            (
+                "3 saltations were found; the frequency counts 2 (without 1 whose start is not observed), lengths and "
+                "speeds are of the same ones."
+            ),
+        ),
+        (
+            [(2, ""), (2, "start")],
+            "2 saltations were found, all in cells observed too briefly, so no number of saltations is estimated.",
+        ),
+        (
+            [(1, "start"), (2, "")],
+            (
+                "2 saltations were found, but none counts: 1 of cells observed too briefly and 1 whose start is not "
+                "observed."
+            ),
+        ),
+        (
+            [(1, "end"), (2, "")],
+            (
+                "2 saltations were found; the frequency counts 1 (without 1 of cells observed too briefly). None of "
+                "these ends in view, so none has a length or a speed."
             ),
         ),
         (

@@ -47,9 +47,11 @@ def test_another_commit_is_said(project: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("somanet.provenance.trace.trace.collect", _at("a" * 40))
     assert trace(project / "reports" / "metrics.json").changed == ()
     monkeypatch.setattr("somanet.provenance.trace.trace.collect", _at("b" * 40))
-    both = trace(project / "reports" / "metrics.json").changed  # the network's run, and that of its start
+    chain = trace(project / "reports" / "metrics.json")
+    both = chain.moved  # the network's run, and that of its start
     words = f"it ran the code of commit {'a' * 40}; the project is now at {'b' * 40}"
     assert [words in one for one in both] == [True, True]
+    assert chain.changed == ()
 
 
 def test_an_experiment_with_the_same_weights_is_not_taken_for_the_training(project: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from somanet.core.hashing import sha256_file
 from somanet.provenance.trace.trace import trace
 from tests.provenance.trace.worlds import kinds, link
+from tests.worlds import somanet
 
 
 @pytest.mark.parametrize("name", ["migration.csv", "report.html", "labels.tif", "manifest.json", ""])
@@ -36,6 +38,25 @@ def test_a_table_that_was_edited(lab: Path, tmp_path: Path) -> None:
         [changed] = trace(tmp_path / asked, root=lab).changed
         assert "migration.csv is now" in changed
     assert trace(tmp_path / "out" / "summary.json", root=lab).changed == ()
+
+
+def test_a_cohort_is_of_its_movies_tables(lab: Path, tmp_path: Path) -> None:
+    """A movie's table that was changed after the comparison is found, and a script is told by the exit status."""
+    study = tmp_path / "study"
+    shutil.copytree(lab / "out", study / "a")
+    (study / "comparison.csv").write_text("number\n")
+    movie = {"results": "a", "manifest_sha256": sha256_file(study / "a" / "manifest.json")}
+    files = {"comparison.csv": sha256_file(study / "comparison.csv")}
+    record = {"somanet": "0", "movies": {"a": movie}, "files": files, "code": {"commit": "a" * 40}}
+    (study / "cohort.json").write_text(json.dumps(record))
+    assert trace(study / "comparison.csv", root=lab).changed == ()
+    assert somanet("trace", "study/comparison.csv", cwd=tmp_path) is None
+    with (study / "a" / "migration.csv").open("a") as file:
+        file.write("\n")
+    [changed] = trace(study / "comparison.csv", root=lab).changed
+    assert changed.startswith("analysis")
+    assert "migration.csv is now" in changed
+    assert "1 thing has changed since the record" in (somanet("trace", "study/comparison.csv", cwd=tmp_path) or "")
 
 
 def test_labels_and_their_scores(lab: Path, runs: dict[str, str]) -> None:

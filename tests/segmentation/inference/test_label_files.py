@@ -9,6 +9,9 @@ import numpy as np
 
 from somanet.core.hashing import sha256_file
 from somanet.io.datasets.writers import write_kaggle
+from somanet.io.images import read_labels
+from somanet.segmentation.inference.appearance import Appearance
+from somanet.segmentation.inference.clipping import Clipping
 from somanet.segmentation.inference.input_files import Input, find_inputs
 from somanet.segmentation.inference.label_files import Labelled, predict_files
 from somanet.segmentation.inference.segmenter import Segmenter
@@ -33,6 +36,9 @@ def test_labels_come_one_by_one(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out").iterdir()} == written
     record = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert set(record["files"]) == written - {"predictions.json"}
+    first_record = record["labels"][0]
+    assert first_record["clipping"]["n_soma_px"] == (read_labels(tmp_path / "out" / "a.tif") > 0).sum()
+    assert first_record["appearance"] is None  # the network is for any kind of image
     assert record["inputs_sha256"] == {"set.zip": sha256_file(tmp_path / "set.zip")}
 
 
@@ -56,10 +62,14 @@ def labelled(
     size: SizeEstimate | None = None,
     n_haze: int = 0,
     blank: tuple[int, ...] = (),
+    clipping: Clipping | None = None,
+    appearance: Appearance | None = None,
 ) -> Labelled:
     item = Input(name, Path(f"{name}.tif"), None, unnamed=unnamed)
     path = Path("out") / item.path
-    return Labelled(item, path, np.array(diameters), rescale, size, n_haze, blank)
+    return Labelled(
+        item, path, np.array(diameters), rescale, size, n_haze, blank, clipping=clipping, appearance=appearance
+    )
 
 
 def notes(*each: Labelled) -> list[str]:
@@ -124,3 +134,14 @@ def test_pages_that_were_taken_for_time_points_are_told_once() -> None:
 def test_frames_that_show_nothing_are_told() -> None:
     [note] = notes(labelled("a", 20), labelled("b", 20, blank=tuple(range(10))))
     assert note == ("b.tif: 10 blank frames got no labels (0, 1, 2, 3, 4, 5, 6, 7, …, counted from 0).")
+
+
+def test_clipped_pictures_and_pictures_of_nothing_are_told() -> None:
+    """15 % at the ceiling, three times the pixels of somas; and objects of which the network is not sure."""
+    clipped = Clipping(ceiling=4095, n_px=1000, n_at_ceiling=150, n_soma_px=50)
+    noise = Appearance(n_objects=7, contrast=3.14, confidence=0.871)
+    [note] = notes(labelled("a", 20, clipping=clipped, appearance=Appearance(n_objects=7, contrast=30, confidence=0.9)))
+    assert note.startswith("15 % of the pixels are at the ceiling of 4095, 3.0 times as many as the somas have")
+    [note] = notes(labelled("a", 20), labelled("b", 20, appearance=noise), labelled("c", 20, appearance=noise))
+    assert note.startswith("2 of 3 inputs, such as 'b': The 7 objects look like those that this network draws where")
+    assert "a confidence below 0.87 and a contrast of 3.1" in note

@@ -208,3 +208,14 @@ def test_shaded_corners_are_no_bright_field() -> None:
     for cy, cx in ((30, 40), (60, 90), (40, 120)):
         dark[(y - cy) ** 2 + (x - cx) ** 2 <= 16] -= 1500
     assert "dark objects" in (not_fluorescence(np.clip(dark, 0, 65535).astype(np.uint16)) or "")
+
+
+def test_over_exposed_fluorescence_is_named_where_it_looks_like_bright_field() -> None:
+    """Haze and somas beyond the ceiling but for a few dark places: 8 bit, most pixels at 255."""
+    y, x = np.mgrid[:160, :200]
+    dark = sum(np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 200) for cy, cx in ((40, 50), (110, 60), (70, 150)))
+    image = (400 - 380 * np.asarray(dark)).clip(0, 255).astype(np.uint8)
+    share = 100 * (image == 255)[::2, ::2].mean()
+    assert share > 50
+    assert f"{share:.0f} % of the pixels are at the ceiling" in (not_fluorescence(image) or "")
+    assert "ceiling" not in (not_fluorescence((image * 0.7 + np.arange(200) % 7).astype(np.uint8)) or "")

@@ -1,0 +1,77 @@
+"""Whether objects look like somas, or like what a network draws where there are none."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from somanet.analysis.network import open_networks
+from somanet.segmentation.inference.appearance import Appearance, appearance_of, note_on_appearance
+from somanet.segmentation.inference.haze import HazeRule
+from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.network.checkpoint import Checkpoint
+from somanet.segmentation.network.intended_use import IntendedUse
+from somanet.segmentation.network.object_confidence import ObjectConfidence
+from somanet.segmentation.network.settings import ModelSpec
+from tests.worlds import bright_network
+
+
+@pytest.mark.parametrize(
+    ("found", "noted"),
+    [
+        (Appearance(n_objects=3, contrast=4.2, confidence=0.87), True),
+        (Appearance(n_objects=2, contrast=4.2, confidence=0.87), False),  # too few to tell
+        (Appearance(n_objects=5, contrast=4.2, confidence=0.9), False),  # dim somas, of which the network is sure
+        (Appearance(n_objects=5, contrast=10.0, confidence=0.87), False),  # tiny nuclei, which stand out
+        (Appearance(n_objects=5, contrast=None, confidence=0.87), True),
+        (Appearance(n_objects=0, contrast=None, confidence=None), False),
+        (None, False),
+    ],
+)
+def test_the_note_is_on_objects_that_neither_stand_out_nor_are_sure(found: Appearance | None, noted: bool) -> None:
+    assert (note_on_appearance(found) is not None) == noted
+
+
+def segmenter(modality: str | None, **other: object) -> Segmenter:
+    use = IntendedUse.model_validate({"modality": modality})
+    return Segmenter((Checkpoint(bright_network().eval(), ModelSpec(), "0" * 64, intended_use=use, **other),))
+
+
+def test_medians_are_of_objects_that_are_no_haze() -> None:
+    """Of five, the first is haze; the last has no known contrast. Medians of 3, 8, 13 and of 0.6, 0.8, 0.9, 0.95."""
+    contrast, confidence = np.array([5, 8, 3, 13, np.nan]), np.array([0.7, 0.6, 0.8, 0.9, 0.95])
+    look = appearance_of(segmenter("fluorescence"), contrast, confidence)
+    assert look == Appearance(n_objects=4, contrast=8.0, confidence=0.85)
+    assert appearance_of(segmenter("fluorescence"), np.empty(0), np.empty(0)) == Appearance(
+        n_objects=0, contrast=None, confidence=None
+    )
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    """Of a network for any image, or one whose confidence was fitted on objects, no usual values are known."""
+    values = np.full(9, 0.5), np.full(9, 0.8)
+    assert appearance_of(segmenter(None), *values) is None
+    curve = ObjectConfidence(intercept=0.0, slope=1.0, images=3, objects=9, right=0.5)
+    assert appearance_of(segmenter("fluorescence", object_confidence=curve), *values) is None
+
+
+def test_smooth_noise_is_told_from_somas_by_the_bundled_network() -> None:
+    """Noise blurred by 4 px, 200 × 230 px; and 12 disks of 22 px with soft edges, in the same noise at a tenth."""
+    rng = np.random.default_rng(3)
+    field = ndimage.gaussian_filter(rng.standard_normal((200, 230)), 4)
+    noise = 1000 + 200 * field / field.std() + rng.normal(0, 20, field.shape)
+    y, x = np.mgrid[:200, :230]
+    disks = np.zeros(field.shape)
+    for cy, cx in ((a, b) for a in (35, 100, 165) for b in (35, 90, 145, 200)):
+        disks[(y - cy) ** 2 + (x - cx) ** 2 <= 11**2] = 1
+    somas = 1000 + 20 * field / field.std() + 800 * ndimage.gaussian_filter(disks, 1.5) + rng.normal(0, 20, field.shape)
+    opened = dataclasses.replace(open_networks(None).segmenter, rescale=1.0, haze=HazeRule())
+    for image, noted in ((noise, True), (somas, False)):
+        found = opened.segment(image.round().astype(np.uint16))
+        look = appearance_of(opened, found.contrast, found.confidence)
+        assert look is not None
+        assert look.n_objects >= 5
+        assert (note_on_appearance(look) is not None) == noted

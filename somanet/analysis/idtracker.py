@@ -21,6 +21,7 @@ from somanet.analysis.report.content import Frames
 from somanet.analysis.report.display_range import HIGH_PERCENT, LOW_PERCENT, DisplayRange, evenly_spaced
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import open_labels
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, json_object, make_folder, write_text
 from somanet.core.hashing import sha256_together
@@ -118,10 +119,10 @@ def export_for_idtracker(
         with atomic_path(output) as folder:
             make_folder(folder)
             if frames is None:
-                counts = _write(folder, labels, None)
+                counts, n_lost = _write(folder, labels, None)
             else:
                 with frames.open() as opened:
-                    counts = _write(folder, labels, opened)
+                    counts, n_lost = _write(folder, labels, opened)
             most = max(counts)
             if not most:
                 raise SomaNetError(f"{result}: expected somas, found none in {len(counts)} frames: nothing to track.")
@@ -140,6 +141,11 @@ def export_for_idtracker(
             f"The number of somas varies from {min(counts)} to {most}: idtracker.ai assumes a constant one, and gives "
             "identities that change with each cell that enters or leaves."
         )
+    if n_lost:
+        notes.append(
+            f"{counted(n_lost, 'outline')} of all frames {'is' if n_lost == 1 else 'are'} not in the video: so thin "
+            "that nothing is left beside the somas that they touch."
+        )
     if movie is None:
         notes.append("Without --movie all somas are of one grey, and only their outlines tell them apart.")
     return Exported(len(counts), n_animals or most, min(counts), most, tuple(notes))
@@ -151,6 +157,8 @@ def _same_movie(movie: MovieSource, about: dict[str, Any]) -> MovieSource:
     Raises:
         SomaNetError: it is another one.
     """
+    if not movie.path.exists():
+        raise SomaNetError(f"{movie.path}: no such file or folder. Expected the analysed movie, {about['file']}.")
     hashes = sha256_of_each(movie.path)
     if (sha256_together(hashes) if hashes else sha256_movie(movie.path)) != about["sha256"]:
         raise SomaNetError(
@@ -169,24 +177,28 @@ def _same_movie(movie: MovieSource, about: dict[str, Any]) -> MovieSource:
     return source.using(about)
 
 
-def _write(folder: Path, labels: Frames, frames: Frames | None) -> list[int]:
-    """Write the video, and give the number of blobs in each frame."""
+def _write(folder: Path, labels: Frames, frames: Frames | None) -> tuple[list[int], int]:
+    """Write the video, and give the number of blobs in each frame, and of outlines of which nothing is left."""
     if frames is not None and len(frames) != len(labels):
         raise SomaNetError(
             f"Expected a movie of {len(labels)} frames, as the labels are, found {len(frames)}. Was it cut?"
         )
     counts: list[int] = []
+    outlined = 0
     within = None if frames is None else _range_of(frames, labels)
 
     def pictures() -> Iterator[Picture]:
+        nonlocal outlined
         for t in range(len(labels)):
-            somas = separated(np.asarray(labels[t]))
+            labels_YX = np.asarray(labels[t])
+            somas = separated(labels_YX)
+            outlined += len(np.unique(labels_YX[labels_YX > 0]))
             counts.append(len(np.unique(somas[somas > 0])))
             grey = np.uint8(BRIGHTEST) if frames is None or within is None else _grey(np.asarray(frames[t]), within)
             yield np.where(somas > 0, grey, 0).astype(np.uint8)
 
     write_lossless_video(folder / VIDEO, pictures(), fps=FPS)
-    return counts
+    return counts, outlined - sum(counts)
 
 
 def _range_of(frames: Frames, labels: Frames) -> DisplayRange:

@@ -24,6 +24,8 @@ _BLOCK = tarfile.BLOCKSIZE
 _MAGIC = slice(257, 262), b"ustar"
 _LONGEST_HEADER = 1 << 16
 """Bytes of a header that only gives a member a longer name or a finer time."""
+_LONGEST_END = 1 << 20
+"""Bytes behind the end of an archive, which only fill it up to a whole record."""
 _RECORD = re.compile(rb"\d+ (path|size)=([^\n]*)\n")
 
 
@@ -87,7 +89,17 @@ def tar_members(path: Path, expected: str) -> Iterator[Iterator[Member]]:
             yield _members(file, path, expected)
             return
         with gzip.GzipFile(fileobj=file) as stream:
-            yield _members(stream, path, expected)  # type: ignore[arg-type]
+            yield _to_the_end(stream, path, expected)  # type: ignore[arg-type]
+
+
+def _to_the_end(stream: IO[bytes], path: Path, expected: str) -> Iterator[Member]:
+    """The members, and then the rest of the stream: only at its end gzip knows whether a byte was damaged."""
+    yield from _members(stream, path, expected)
+    left = 0
+    while part := stream.read(1 << 16):
+        left += len(part)
+        if left > _LONGEST_END:
+            raise FileProblem(f"{path}: expected {expected}, found more than {_LONGEST_END} bytes behind its end.")
 
 
 def _members(stream: IO[bytes], path: Path, expected: str) -> Iterator[Member]:

@@ -18,6 +18,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.foreign import check_file, parsing
 from somanet.core.hashing import sha256_file
 from somanet.core.limits import WEIGHTS_BYTES
+from somanet.core.problems import FileProblem
 from somanet.segmentation.network.checkpoint import save_checkpoint
 from somanet.segmentation.network.settings import ModelSpec
 from somanet.segmentation.network.unet import PaperUNet
@@ -48,9 +49,18 @@ def import_unet_pytorch(source: Path | str, output: Path | str) -> str:
     check_file(source, EXPECTED, limit=WEIGHTS_BYTES)
     remedy = "A whole module is a program, and is not run: save its state_dict() instead."
     with parsing(source, EXPECTED, remedy=remedy):
-        found = torch.load(source, map_location="cpu", weights_only=True)
+        try:
+            found = torch.load(source, map_location="cpu", weights_only=True)
+        except Exception as error:
+            if "weights_only" not in str(error):
+                raise
+            raise FileProblem(  # torch's own words advise to run it
+                f"{source}: expected {EXPECTED}, found something else in it. Nothing was run. {remedy}"
+            ) from error
     tensors = _renamed(_state(found, source), source)
-    in_channels, classes = tensors["down1.0.weight"].shape[1], tensors["head.weight"].shape[0]
+    first, last = (tensors.get(name) for name in ("down1.0.weight", "head.weight"))
+    in_channels = first.shape[1] if first is not None and first.ndim == 4 else 3
+    classes = last.shape[0] if last is not None and last.ndim == 4 else 1  # other shapes are refused below
     if in_channels not in (1, 3) or classes != 1:
         raise SomaNetError(
             f"{source}: expected a network of 1 or 3 input channels and one class, found {in_channels} and {classes}."
@@ -87,11 +97,19 @@ def _renamed(state: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
             unknown.append(name)
             continue
         ours = f"{_LEVELS[level]}.{rest}"
-        if value.is_floating_point():
+        counted = rest.endswith("num_batches_tracked")
+        if value.layout != torch.strided or value.device.type != "cpu" or not (value.is_floating_point() or counted):
+            kind = f"{value.dtype}, {value.layout}, {value.device}".replace("torch.", "")
+            raise SomaNetError(
+                f"{source}: expected real, dense numbers, found {name} as {kind}. Save its state_dict()."
+            )
+        if not counted:
             value = value.float()
             if not bool(value.isfinite().all()):
                 raise SomaNetError(f"{source}: {name} has NaN or infinite weights. Did its training diverge?")
-        if _AFTER_CONCATENATION.fullmatch(ours) and value.ndim == 4:
+        if rest.endswith("running_var") and bool((value < 0).any()):
+            raise SomaNetError(f"{source}: {name} has variances below 0. Is the file damaged?")
+        if _AFTER_CONCATENATION.fullmatch(ours) and value.ndim == 4 and value.shape[1] % 2 == 0:
             upsampled, skip = value.chunk(2, dim=1)
             value = torch.cat([skip, upsampled], dim=1)
         tensors[ours] = value

@@ -163,9 +163,10 @@ def _lineage(content: Any, path: Path) -> dict[int, dict[str, Any]]:
         raise FileProblem(f"{path}: expected an object of tracks in {LINEAGE}, found {type(content).__name__}.")
     found: dict[int, dict[str, Any]] = {}
     for key, entry in content.items():
-        numbers = [*entry.get("frames", ()), *entry.get("daughters", ())] if isinstance(entry, dict) else [None]
+        lists = [entry.get(name, []) for name in ("frames", "daughters")] if isinstance(entry, dict) else [None]
         parent = entry.get("parent") if isinstance(entry, dict) else None
-        whole = all(_is_number(number) for number in numbers) and (parent is None or _is_number(parent))
+        whole = all(isinstance(one, list) and all(map(_is_number, one)) for one in lists)
+        whole = whole and (parent is None or _is_number(parent))
         label = entry.get("label", int(key) if _is_digits(key) else None) if isinstance(entry, dict) else None
         if not (whole and _is_digits(key) and _is_number(label) and label == int(key)):
             raise FileProblem(

@@ -165,6 +165,15 @@ def test_without_the_movie_somas_are_of_one_grey(tmp_path: Path) -> None:
     assert "one grey" in written.notes[-1]
 
 
+def test_a_soma_of_which_nothing_is_left_is_told(tmp_path: Path) -> None:
+    """Two pixels that touch at a corner, in the first frame only: one of them loses all it has."""
+    labels_TYX = labels()
+    labels_TYX[0] = 0
+    labels_TYX[0, 3, 4], labels_TYX[0, 4, 5] = 1, 2
+    written = export_for_idtracker(results(tmp_path, labels_TYX), tmp_path / "out")
+    assert any(note.startswith("1 outline of all frames") for note in written.notes)
+
+
 def test_more_blobs_than_animals_are_refused(tmp_path: Path) -> None:
     folder = results(tmp_path)
     with pytest.raises(SomaNetError, match=r"frame 0 has 3 somas, more than the 2 animals \(3 of 4 frames"):
@@ -185,6 +194,8 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     write_movie(tmp_path / "other.ome.tif", frames()[:, ::-1], SCALE)
     with pytest.raises(SomaNetError, match="found another file"):
         export_for_idtracker(folder, tmp_path / "out", movie=MovieSource(tmp_path / "other.ome.tif", "other"))
+    with pytest.raises(SomaNetError, match="no such file"):
+        export_for_idtracker(folder, tmp_path / "out", movie=MovieSource(tmp_path / "none.tif", "none"))
     (folder / "labels.tif").unlink()
     with pytest.raises(SomaNetError, match="masks"):
         export_for_idtracker(folder, tmp_path / "out")

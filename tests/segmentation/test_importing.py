@@ -98,6 +98,15 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a tensor less": (broken(without_a_bias), "1 of"),
     "a tensor more": (broken(lambda state: state.update({"conv7.9.bias": torch.zeros(3)})), "up3.9.bias"),
     "NaN": (broken(with_nan), "NaN"),
+    "no first weight": (broken(lambda state: {k: v for k, v in state.items() if k != "conv1.0.weight"}), "1 of"),
+    "no last weight": (broken(lambda state: {k: v for k, v in state.items() if k != "conv10.weight"}), "1 of"),
+    "no axes": (broken(lambda state: state.update({"conv1.0.weight": torch.tensor(1.0)})), "1 of"),
+    "no half": (broken(lambda state: state.update({"conv6.0.weight": torch.zeros(128, 1, 3, 3)})), "1 of"),
+    "no numbers": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32, device="meta")})), "meta"),
+    "sparse": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32).to_sparse()})), "sparse|something else"),
+    "complex": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32) + 1j})), "complex64"),
+    "whole": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32, dtype=torch.int32)})), "int32"),
+    "negative": (broken(lambda state: state.update({"conv2.1.running_var": -torch.ones(32)})), "below 0"),
     "a module": (lambda path: torch.save(foreign_unet(), path), "whole module"),
     "a list": (lambda path: torch.save([torch.zeros(3)], path), "found list"),
     "an attack": (lambda path: torch.save(Attack(), path), "whole module"),
@@ -115,5 +124,6 @@ def test_other_weights_are_refused_in_one_line(tmp_path: Path, case: str, monkey
     with pytest.raises(SomaNetError, match=words) as error:
         import_unet_pytorch(tmp_path / "model.pt", tmp_path / "out")
     assert "\n" not in str(error.value)
+    assert "weights_only" not in str(error.value)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "attacked").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import pickle
@@ -166,6 +167,8 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "deep JSON": (members(lineage_json=b"[" * 5000 + b"]" * 5000), "lineage.json"),
     "a list": (members(lineage_json=b"[[1]]"), "object of tracks"),
     "words": (members(lineage_json=edited(_3={"frames": ["0"]})), "whole numbers"),
+    "null for frames": (members(lineage_json=edited(_3={"frames": None})), "whole numbers"),
+    "a number for daughters": (members(lineage_json=edited(_3={"daughters": 5})), "whole numbers"),
     "another number": (members(lineage_json=edited(_3={"label": 4})), "whole numbers"),
     "infinite": (members(lineage_json=b'{"3": {"label": 3, "frames": [Infinity]}}'), "lineage.json"),
     "a frame too many": (
@@ -195,6 +198,23 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, case: str) -> None:
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path, seed: int) -> None:
+    """The masks are the same, or the archive is refused: gzip's sums are at its end, behind what is read."""
+    path = archive(tmp_path / "a.trk", members())
+    expected = open_tracks(path, GIVEN).tracks
+    packed = bytearray(path.read_bytes())
+    for place in (*np.random.default_rng(seed).integers(12, len(packed), 15), len(packed) - 5):
+        damaged = bytearray(packed)
+        damaged[place] ^= 1 << (seed % 8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(SomaNetError):
+            pd.testing.assert_frame_equal(open_tracks(path, GIVEN).tracks, expected)
+    path.write_bytes(packed[:-8] + bytes(8))
+    with pytest.raises(SomaNetError, match="CRC"):
+        open_tracks(path, GIVEN)
 
 
 def test_one_daughter_may_be_alone(tmp_path: Path) -> None:

@@ -192,7 +192,8 @@ yolo: setup ## Train a YOLO detector for as long as SomaNet and compare (BUDGET=
 	@test -d '$(DATA)' || { echo "There is no folder '$(DATA)'. Give yours: make yolo DATA=path" >&2; exit 1; }
 	@test -x $(YOLO)/bin/libreyolo -a -x $(YOLO)/bin/trackers || { $(BIN)/python -m venv $(YOLO) && \
 		$(BIN)/python -c '$(SITE_PACKAGES)' > "$$($(YOLO)/bin/python -c '$(SITE_PACKAGES)')/borrowed.pth" && \
-		$(YOLO)/bin/python -m pip install --disable-pip-version-check --quiet 'libreyolo==1.6.0' 'trackers==2.6.1'; }
+		$(YOLO)/bin/python -m pip install --disable-pip-version-check --quiet 'libreyolo==1.6.0' 'trackers==2.6.1'; } || { \
+		echo 'libreyolo and trackers cannot be installed here; their environment is $(YOLO).' >&2; rm -rf $(YOLO); exit 1; }
 	$(BIN)/python -m benchmarks.yolo --data '$(DATA)' $(if $(BUDGET),--budget-s '$(BUDGET)') \
 		$(if $(SOMANET_TIMES),--somanet-training $(SOMANET_TIMES)) $(ARGS)
 

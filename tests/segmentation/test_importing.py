@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no axes": (broken(lambda state: state.update({"conv1.0.weight": torch.tensor(1.0)})), "1 of"),
     "no half": (broken(lambda state: state.update({"conv6.0.weight": torch.zeros(128, 1, 3, 3)})), "1 of"),
     "no numbers": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32, device="meta")})), "meta"),
-    "sparse": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32).to_sparse()})), "sparse|something else"),
+    "sparse": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32).to_sparse()})), "sparse|else"),
     "complex": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32) + 1j})), "complex64"),
     "whole": (broken(lambda state: state.update({"conv2.0.bias": torch.zeros(32, dtype=torch.int32)})), "int32"),
     "negative": (broken(lambda state: state.update({"conv2.1.running_var": -torch.ones(32)})), "below 0"),

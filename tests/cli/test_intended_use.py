@@ -100,7 +100,7 @@ REFUSED = [
     ("predict brightfield.png", EXPECTED + "dark objects on a bright background, as in bright field .*--any-modality"),
     (
         "predict stained.png",
-        EXPECTED + "dark objects on a bright .* or stained tissue. Name a network .*--model",
+        EXPECTED + "dark objects on a bright .* or stained tissue.*Name a network .*--model",
     ),
     ("predict merged.png", EXPECTED + "several colours .* Give the channel of the somas alone"),
     ("predict good.tif stained.png brightfield.png", "2 of 3 inputs, such as stained.png: " + EXPECTED),

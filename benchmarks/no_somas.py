@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage
 
+from benchmarks.clipping import share
 from benchmarks.peers.images import load_images
 from benchmarks.wild_movies import samples
 from somanet.analysis.network import open_networks
@@ -215,12 +216,6 @@ def rows(found: pd.DataFrame) -> list[list[str]]:
         counts = [str(len(part)), f"{part.per_mpx.median():.0f}", str(len(told)), f"{int(told.noted.sum())}"]
         lines.append([str(kind), *counts, *ranges, right])
     return lines
-
-
-def share(noted: pd.Series[bool]) -> str:
-    """How many, with a 95 % interval."""
-    interval = stats.binomtest(int(noted.sum()), len(noted)).proportion_ci(method="wilson")
-    return f"{int(noted.sum())} of {len(noted)} [{100 * interval.low:.0f}, {100 * interval.high:.0f}] %"
 
 
 def main() -> None:

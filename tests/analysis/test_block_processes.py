@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,8 @@ import pytest
 
 from somanet.core.hashing import sha256_tree
 from somanet.core.processes import PROCESS_MARK
-from tests.analysis.test_worker_processes import LIMIT_S, ROOT, ended
+from tests.analysis.started import started
+from tests.analysis.test_worker_processes import LIMIT_S, ended
 from tests.analysis.worlds import frames_TYX, save_movie
 from tests.worlds import save_bright_network, somanet
 
@@ -39,21 +39,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lab
 
 
-@contextlib.contextmanager
-def analysis(lab: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command, which takes blocks of a movie of any size, in a session of its own, as a terminal starts it."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+def analysis(lab: Path) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    """The command, which takes blocks of a movie of any size; what earlier ones said is forgotten."""
+    (lab / "said.txt").unlink(missing_ok=True)
     command = [sys.executable, "-c", COMMAND, "analyze", *ARGUMENTS, "--output", "out", "--workers", "2"]
-    with (lab / "said.txt").open("w") as said:
-        process = subprocess.Popen(
-            command, cwd=lab, env=environment, text=True, stdout=said, stderr=said, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
+    return started(command, lab)
 
 
 def worker_in(lab: Path, process: subprocess.Popen[str]) -> int:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,6 +17,7 @@ import pytest
 
 from somanet.core.hashing import sha256_tree
 from somanet.core.processes import PROCESS_MARK
+from tests.analysis.started import started
 from tests.analysis.test_batch import QUICK, made
 from tests.analysis.worlds import frames_TYX, save_movie
 from tests.training.sweep.test_cluster import dask_cluster
@@ -25,7 +25,6 @@ from tests.training.sweep.test_cluster import dask_cluster
 __all__ = ["made"]  # a fixture: movies of two donors, those of the second analysed without workers
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 900
 PART = re.compile(rf"\.(?P<movie>\w+)\.(?P<mark>{PROCESS_MARK.pattern})\.[0-9a-f]{{8}}\.part")
 
@@ -38,23 +37,12 @@ def lab(made: Path, tmp_path: Path) -> Path:
     return lab
 
 
-@contextlib.contextmanager
-def analysis(lab: Path, *options: str, path: str | None = None) -> Iterator[subprocess.Popen[str]]:
-    """The command in a session of its own, as a terminal starts it."""
+def analysis(
+    lab: Path, *options: str, path: str | None = None
+) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    """The command on all movies."""
     command = [sys.executable, "-m", "somanet", "analyze", "movies", "--output", "study", "--model", "model", *QUICK]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    if path is not None:
-        environment["PATH"] = path
-    with (lab / "said.txt").open("a") as said:
-        process = subprocess.Popen(
-            [*command, *options], cwd=lab, env=environment, text=True, stdout=said, stderr=said, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
+    return started([*command, *options], lab, path=path)
 
 
 def worker_at(lab: Path, movie: str, process: subprocess.Popen[str]) -> int:

@@ -76,7 +76,9 @@ def _network(recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_manifest(content: Mapping[str, Any]) -> bool:
     """Whether a JSON object is the manifest of a movie's results."""
-    return {"somanet", "input", "files", "code", "parameters"} <= set(content)
+    movie = content.get("input")
+    whole = isinstance(movie, dict) and {"movie", "file", "sha256"} <= set(movie)
+    return whole and {"somanet", "files", "code", "parameters"} <= set(content)
 
 
 def results_in(folder: Path) -> list[Path]:

@@ -48,7 +48,14 @@ def save_labelled(folder: Path, labels_TYX: np.ndarray, movie: Path, scale: Cali
     """A movie's folder of results, as far as its labels and its manifest go."""
     size = {"n_frames": len(labels_TYX), "shape_YX": labels_TYX.shape[1:], "largest_id": int(labels_TYX.max())}
     write_label_movie(folder / names.LABELS_TIFF, labels_TYX, **size, calibration=scale)
-    about = {"file": movie.name, "sha256": sha256_movie(movie), "channel": None, "z": None, "axes": None}
+    about = {
+        "movie": movie.name,
+        "file": movie.name,
+        "sha256": sha256_movie(movie),
+        "channel": None,
+        "z": None,
+        "axes": None,
+    }
     content = {"somanet": "0", "files": {}, "code": {}, "parameters": {}, "input": about}
     write_json(folder / names.MANIFEST, content)
 

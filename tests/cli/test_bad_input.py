@@ -248,8 +248,14 @@ def test_an_older_checkpoint_is_replaced_and_only_that(chain: Path, tmp_path: Pa
         tmp_path / "empty",
         tmp_path / "new",
     ):
-        with guarded(outputs=[place]):
+        with guarded(outputs=[place], command="train"):
             check_write(place)
+    for command in ("finetune", "export-video"):
+        with (
+            guarded(outputs=[chain / "models"], command=command),
+            pytest.raises(SomaNetError, match="what `somanet train` wrote"),
+        ):
+            check_write(chain / "models" / "nuclei")
 
 
 # A full disk, a store that refuses

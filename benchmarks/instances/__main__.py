@@ -1,6 +1,6 @@
 """`python -m benchmarks.instances --data ../shared/data`: which output separates touching nuclei best.
 
-Trains for about 20 minutes on one core (or takes the weights of an earlier call), then scores the labels from every
+Trains for half an hour on one core (or takes the weights of an earlier call), then scores the labels from every
 kind of output on the fluorescence images of the validation part, or of the test part with `--part test`. The two
 thresholds of the star-convex polygons are those with the best mean accuracy on the validation part.
 """
@@ -105,7 +105,7 @@ def main() -> None:
     """Train or load, score, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with dsb2018/")
-    parser.add_argument("--images", type=int, default=9000, help="patches to train on")
+    parser.add_argument("--images", type=int, default=6000, help="patches to train on")
     parser.add_argument("--part", default="val", choices=("val", "test"))
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--output", type=Path, default=Path("build/instances"))

@@ -11,7 +11,7 @@ RAYS = 32
 GRID_PX = 2
 """Rays are predicted at every second pixel of every second row, as in StarDist's published models."""
 UNIT_PX = 10.0
-"""Of the network's output, so that its error is of the size of the other outputs': 0.1 per pixel (Weigert 2020)."""
+"""Of the network's output, so that its error is of the size of the other outputs'."""
 HIDDEN = 64
 """Features of a layer before the rays, which the paper has too (128 from 32; here the last level has 16)."""
 

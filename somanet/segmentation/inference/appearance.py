@@ -19,7 +19,8 @@ STANDS_OUT = 10.0
 """Median contrast from which objects are no noise, however unsure the network is, as of small nuclei."""
 POINT_PX = 6.0
 """Median diameter below which objects may be points, such as vesicles, synapses or beads, as wide as the microscope's
-own blur: these measure up to 5.6 px, the smallest nuclei here 6.4 px (``python -m benchmarks.no_somas``)."""
+own blur: those that stand out measure up to 5.9 px, the smallest nuclei here 6.4 px (``python -m
+benchmarks.no_somas``)."""
 ENOUGH = 3
 """Fewer objects have no typical look."""
 

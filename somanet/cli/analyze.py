@@ -332,7 +332,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
         ("mean_length_corrected_um", "saltation length, corrected", " µm"),
         ("mobile_speed_corrected_um_per_h", "speed when mobile, corrected", " µm/h"),
         ("average_speed_corrected_um_per_h", "average speed, corrected", " µm/h"),
-        ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
+        ("rms_speed_1h_um_per_h", "net speed over an hour", " µm/h"),
     ):
         remark = measures.support.remark if rests_on_saltations(name) else ""
         _print_number(words, numbers[name], unit, remark=f"  {remark}" if remark else "")

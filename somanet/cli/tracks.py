@@ -225,8 +225,8 @@ def score(
         true, pred = (one.tracks for one in read)
     if scale is not None or not folders:
         matches = match_points(true, pred, max_distance_um=max_distance_um, min_reference_frames=min_reference_frames)
-        if note := note_on_short(true, min_reference_frames):
-            typer.echo(f"note: {reference}: {note}", err=True)
+        if too_short := note_on_short(true, min_reference_frames):
+            typer.echo(f"note: {reference}: {too_short}", err=True)
         found["points"] = confine(matches, window.points(true), window.points(pred)), {}, {}
     if result_labels is not None and reference_labels is not None:
         with open_label_movie(reference_labels) as true_labels, open_label_movie(result_labels) as pred_labels:

@@ -35,7 +35,7 @@ class ZarrMovie(Movie):
         self.path, self.files = path, (path,)
         check_zarr(path)
         with parsing(path, "a zarr array or OME-Zarr image"):
-            root = zarr.open(str(path), mode="r")
+            root: Any = zarr.open(str(path), mode="r")
             names = _positions(root, path)
             number = self._take_position(names or ("0",), wanted)
             node = root[names[number]] if names else root

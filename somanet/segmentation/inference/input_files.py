@@ -264,4 +264,9 @@ def _in_dataset(path: Path, choice: Choice) -> list[Input]:
             f"{path}: {choice.options()} applies to movies and TIFF files, found a data set. Leave the option out."
         )
     dataset = open_dataset(path)
-    return [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.image_names]  # type: ignore[misc]
+    images = [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.image_names]  # type: ignore[misc]
+    unclear = dataset.broken if dataset.layout == "kaggle" else {}  # elsewhere it is labels that lack an image
+    return images + [
+        Input(name, path, None, problem=FileProblem(f"{path}: {why}. Leave one image there."))
+        for name, why in unclear.items()
+    ]

@@ -153,12 +153,12 @@ def _fixed_pattern(background: Callable[[int], Background | None], shown: list[i
     pattern = (ordered[(len(sampled) - 1) // 2] + ordered[len(sampled) // 2]) / np.float32(2)
     # Whole pixels decide: half the resolution has to do.
     enough = LEAST_MEASURED * len(sampled) + 1
-    seen = follow([one.halved for one in sampled]).places
+    seen = follow([one.halved for one in sampled], anchored=False).places
     shift = np.array([place.shift_yx_px for place in seen if place.measured]).reshape(-1, 2)
     # A scene that is seen to move is not hidden; less its median it would leave a dark twin where it rests longest.
     if len(shift) < enough or np.ptp(shift, axis=0).max() > PATTERN_PX:
         return None
-    without = follow([one.without(pattern).halved for one in sampled]).places
+    without = follow([one.without(pattern).halved for one in sampled], anchored=False).places
     both = [(a, b) for a, b in zip(seen, without, strict=True) if b.measured and a.measured]
     if len(both) < enough:
         return None

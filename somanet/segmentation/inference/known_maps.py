@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from somanet.segmentation.inference.segmenter import Segmenter
 
 Maps = list[NDArray[np.float32]]
 """Each network's output, CYX."""
@@ -27,7 +24,7 @@ class KnownMaps:
 
     def __init__(self) -> None:
         self._keeping = True
-        self._networks: tuple[object, ...] = ()
+        self._how: tuple[object, ...] = ()
         self._kept: list[tuple[NDArray[Any], Maps]] = []
 
     def __len__(self) -> int:
@@ -38,18 +35,18 @@ class KnownMaps:
         """Keep no more: what is segmented from now on is seen once."""
         self._keeping = False
 
-    def of(self, segmenter: Segmenter, image: NDArray[Any], compute: Callable[[], Maps]) -> Maps:
+    def of(self, how: tuple[object, ...], image: NDArray[Any], compute: Callable[[], Maps]) -> Maps:
         """The maps of an image, computed if they are not known.
 
         Args:
-            segmenter: whose maps they are; those of another augmentation, inversion or network are not mixed up.
+            how: all that maps depend on besides the image, such as the networks; only maps of the same objects as at
+                the first call are known.
             image: as the networks are given it.
             compute: makes them.
         """
-        how = (*segmenter.networks, segmenter.tta, segmenter.inverted)
-        if self._keeping and not self._networks:
-            self._networks = how
-        if len(how) != len(self._networks) or any(a is not b for a, b in zip(how, self._networks, strict=True)):
+        if self._keeping and not self._how:
+            self._how = how
+        if len(how) != len(self._how) or any(a is not b for a, b in zip(how, self._how, strict=True)):
             return compute()
         for known, maps in self._kept:
             if known.dtype == image.dtype and np.array_equal(known, image):

@@ -235,7 +235,8 @@ class Segmenter:
         """Each network's output, CYX, computed where it is not known."""
         if self.known is None or self.factor != 1:
             return list(self._maps(image))
-        return self.known.of(self, image, lambda: list(self._maps(image)))
+        how = (*self.networks, self.tta, self.inverted)
+        return self.known.of(how, image, lambda: list(self._maps(image)))
 
     def _maps(self, image: NDArray[Any]) -> Iterator[Float32]:
         """Each network's output, CYX."""

@@ -110,7 +110,6 @@ def test_a_given_factor_has_no_known_maps() -> None:
 
 
 def test_few_are_kept_and_none_after_the_estimate() -> None:
-    segmenter, _ = counting()
     known = KnownMaps()
     images = [np.full((4, 5), n) for n in range(MOST_IMAGES + 2)]
     asked: list[int] = []
@@ -121,7 +120,7 @@ def test_few_are_kept_and_none_after_the_estimate() -> None:
 
     for _ in range(2):
         for n, image in enumerate(images):
-            assert known.of(segmenter, image, lambda n=n: maps_of(n))[0][0, 0, 0] == n  # type: ignore[misc]
+            assert known.of((0, 1), image, lambda n=n: maps_of(n))[0][0, 0, 0] == n  # type: ignore[misc]
         known.close()
     assert len(known) == MOST_IMAGES
     assert asked == [0, 1, 2, 3, 4, 3, 4]

@@ -269,7 +269,7 @@ class _Ladder:
     @property
     def shorter_px(self) -> int:
         """The shortest side of all images."""
-        return min(min(image.shape[:2]) for image in self.images)
+        return min(int(side) for image in self.images for side in image.shape[:2])
 
     @property
     def enough(self) -> int:

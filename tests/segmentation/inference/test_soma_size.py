@@ -283,6 +283,13 @@ def test_nothing_is_a_doubt() -> None:
     assert found.doubt == "too few objects are alike at two scales (0 of at least 5)"
 
 
+def test_a_movie_of_nothing_is_not_searched_further() -> None:
+    frames = [np.zeros((80, 100), np.uint8)] * 3
+    segmenter, found = decide(cast("Segmenter", Knows()), frames, more=lambda: pytest.fail("nothing is to be found"))
+    assert found is not None
+    assert (segmenter.rescale, found.n_objects, bool(found.doubt)) == (1.0, 0, True)
+
+
 def test_a_network_without_a_range_has_no_estimate() -> None:
     assert estimate_size(cast("Segmenter", Knows(intended_use=IntendedUse())), [disks(60)]) is None
     assert estimate_size(cast("Segmenter", Knows()), []) is None

@@ -58,7 +58,7 @@ def guarding(
         ):
             command(**values)
             for path in kept:
-                typer.echo(f"Kept the previous file as {path}")
+                typer.echo(f"Kept the previous {'folder' if path.is_dir() else 'file'} as {path}")
 
     parameters = list(signature.parameters.values())
     for parameter in parameters:

@@ -6,6 +6,7 @@ import json
 import math
 import numbers
 import os
+import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from somanet.core import guard
 from somanet.core.documents import parse_json
 from somanet.core.errors import SomaNetError, explain
+from somanet.core.file_state import is_kind
 from somanet.core.foreign import file_bytes
 from somanet.core.limits import JSON_BYTES
 from somanet.core.problems import FileProblem
@@ -55,6 +57,8 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
             disk is full, the folder is not writable, or a file is in the way of a folder.
     """
     path = Path(path)
+    if is_kind(stat.S_ISDIR, path) and path.is_symlink():
+        path = Path(os.path.realpath(path))  # the link stays, and leads to what is written
     if not updates:
         guard.check_write(path)
     make_folder(path.parent)
@@ -70,7 +74,7 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
                 "rb" if os.name == "posix" else "rb+"
             ) as handle:  # Windows flushes only what it may write
                 os.fsync(handle.fileno())
-            guard.note_writing(temporary, path)
+            guard.note_writing(temporary, path, updates=updates)
             _keep_unknown(path)
             temporary.replace(path)
     except OSError as error:

@@ -25,7 +25,7 @@ from somanet.core.file_state import is_kind, number_of, real_path, user_number
 from somanet.core.hashing import is_hidden, sha256_file
 from somanet.core.locks import Locks, make_own_folder
 from somanet.core.writable import check_replaceable, check_writable
-from somanet.core.written import add_notes, foreign_writer, is_known
+from somanet.core.written import add_notes, foreign_in, is_notes, writers_of
 
 
 class _Inputs:
@@ -235,6 +235,11 @@ def check_write(path: Path) -> None:
             f"{path} contains {inside[0]}, which this command reads, and would be replaced. Choose another output."
         )
     check_replaceable(path)
+    if is_kind(stat.S_ISDIR, path) and real_path(Path()).is_relative_to(real_path(path)):
+        raise SomaNetError(
+            f"Cannot write {path}: it is the current folder, or holds it, and would be replaced as a whole. Name a "
+            "folder inside it, or run the command elsewhere."
+        )
     _check_known(path)
 
 
@@ -252,20 +257,24 @@ def check_not_read(path: Path) -> None:
             )
 
 
-def note_writing(new: Path, path: Path) -> None:
+def note_writing(new: Path, path: Path, *, updates: bool = False) -> None:
     """Record what is about to become visible as ``path``, if it is an output of a guarded command.
 
     It is recorded before, not after, so that files left by a command killed in between are recognised as SomaNet's too.
+
+    Args:
+        new, path: the content and its place.
+        updates: it is what was there, changed: it stays the output of the command that wrote it, too.
     """
     if not _is_output(path):
         return
-    command = _command_of(path)
+    commands = {_command_of(path), *(writers_of(path) if updates else ())}
     if not new.is_dir():
-        add_notes(path.parent, {path.name: sha256_file(new)}, command)
+        add_notes(path.parent, {path.name: sha256_file(new)}, commands)
         return
     # Of a folder the notes lie in it, so that they move and are copied with it.
-    files = sorted(file for file in new.rglob("*") if file.is_file() and not is_hidden(file.relative_to(new)))
-    add_notes(new, {file.relative_to(new).as_posix(): sha256_file(file) for file in files}, command)
+    files = sorted(file for file in new.rglob("*") if file.is_file() and not is_notes(file.name))
+    add_notes(new, {file.relative_to(new).as_posix(): sha256_file(file) for file in files}, commands)
 
 
 def _check_known(path: Path) -> None:
@@ -277,17 +286,21 @@ def _check_known(path: Path) -> None:
 
 def _why_foreign(path: Path) -> str | None:
     """Why the running command is not to replace an output that is there; None if it may."""
-    folder = path.is_dir()
-    if not is_known(path):
-        if folder:
-            return "contains files that SomaNet did not write, or that were changed since,"
-        return "was not written by SomaNet, or was changed since,"
-    command = _command_of(path)
-    writer = foreign_writer(path, command)
-    if writer is None or (not writer and not folder):  # of a file whose note does not tell, any command may be meant
+    found = foreign_in(path, _command_of(path))
+    if found is None:
         return None
-    by = f"`somanet {writer}`" if writer else "an earlier version of SomaNet"
-    return f"{'contains what' if folder else 'was written by'} {by}{' wrote' if folder else ''}"
+    folder = path.is_dir()
+    if found.writer is None:
+        if folder:
+            return f"contains files that SomaNet did not write, or that were changed since ({found.name}),"
+        return "was not written by SomaNet, or was changed since,"
+    by = f"`somanet {found.writer}`" if found.writer else "an earlier version of SomaNet"
+    if found.apart:
+        return f"contains other results ({found.name}, by {by})"
+    if folder:
+        return f"contains what {by} wrote ({found.name})"
+    # Of a file whose note does not tell, any command may be meant.
+    return f"was written by {by}" if found.writer else None
 
 
 def _command_of(path: Path) -> str:

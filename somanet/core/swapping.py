@@ -31,6 +31,11 @@ _cleaned: set[Path] = set()
 """Folders that this process has already searched for leftovers."""
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a name is one of those that files have while they are written."""
+    return _HIDDEN.fullmatch(name) is not None
+
+
 def temporary_path(path: Path) -> Path:
     """A hidden name beside ``path`` to write to; the suffix is kept, for writers that choose the format by it."""
     return _hidden_name(path, "part", path.stem, path.suffix)

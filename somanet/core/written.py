@@ -10,14 +10,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from somanet.core.file_state import stat_of, user_number
-from somanet.core.hashing import is_hidden, sha256_file
+from somanet.core.hashing import sha256_file
 from somanet.core.limits import TABLE_BYTES
+from somanet.core.swapping import is_temporary
 
 WRITTEN = ".somanet.jsonl"
 """A line for each file that a command wrote into the folder: its name, or path from there, its SHA-256, the command."""
@@ -25,14 +28,21 @@ WRITTEN_BY = ".somanet.{}.jsonl"
 """The same of one user, by number, in a folder where another user's notes cannot be added to."""
 
 
+BY_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
+"""Files that file managers leave in every folder that is looked at; nobody misses them."""
+
 Writers = Mapping[str, frozenset[str]]
 """By SHA-256, the commands that wrote such content under a name."""
 
 
-def add_notes(folder: Path, digests: Mapping[str, str], command: str) -> None:
-    """Record files of a folder, by name or path from there, with their SHA-256 and the command that wrote them."""
-    fresh = {name: digest for name, digest in digests.items() if command not in _noted(folder, name).get(digest, ())}
-    rows = ({"file": name, "sha256": digest, "command": command} for name, digest in fresh.items())
+def add_notes(folder: Path, digests: Mapping[str, str], commands: Iterable[str]) -> None:
+    """Record files of a folder, by name or path from there, with SHA-256 and the commands whose output they are."""
+    rows = [
+        {"file": name, "sha256": digest, "command": command}
+        for command in sorted(commands)
+        for name, digest in digests.items()
+        if command not in _noted(folder, name).get(digest, ())
+    ]
     lines = "".join(f"\n{json.dumps(row)}" for row in rows)
     if not lines:
         return
@@ -52,38 +62,71 @@ def _open_own(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
-def is_known(path: Path) -> bool:
-    """Whether SomaNet wrote a file, or all files of a folder, and nobody has changed them since."""
-    return all(writers_of(file) for file in _files_of(path))
+@dataclass(frozen=True)
+class Foreign:
+    """What the running command did not write, at its output.
 
-
-def foreign_writer(path: Path, command: str) -> str | None:
-    """Another command that wrote a known file, or a file of a known folder, which this command never wrote.
-
-    Returns:
-        its name, ``""`` if the note does not tell, as notes once did not; None if there is none.
+    Attributes:
+        name: the file's path from the folder that is replaced; empty if the output is a file itself.
+        writer: the other command that wrote it; empty if its note does not tell, as notes once did not; None if SomaNet
+            did not write it, or if it was changed since.
+        apart: it belongs to an output of its own in a folder inside, such as one network in a folder of networks.
     """
-    for file in _files_of(path):
-        writers = writers_of(file)
-        if writers and command not in writers:
-            return min(writers)
+
+    name: str
+    writer: str | None
+    apart: bool = False
+
+
+def foreign_in(path: Path, command: str) -> Foreign | None:
+    """Something at an output that a command did not write: the file, or the first such file in a folder.
+
+    All that a folder holds counts, hidden files and links too, but for notes and what the system makes. Only the
+    folder's own notes count, since those of a folder inside are of another output.
+    """
+    if not path.is_dir():
+        return _foreign(writers_of(path), command, "")
+    for file in _entries(path):
+        name = file.relative_to(path).as_posix()
+        if found := _foreign(_writers(file, (path,)), command, name):
+            deeper = _writers(file, [folder for folder in file.parents if folder.is_relative_to(path)])
+            return Foreign(name, min(deeper), apart=True) if found.writer is None and deeper else found
     return None
 
 
-def _files_of(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    files = (file for file in path.rglob("*") if not file.is_dir())
-    yield from (file for file in files if not is_hidden(file.relative_to(path)))
+def _foreign(writers: frozenset[str], command: str, name: str) -> Foreign | None:
+    if command in writers:
+        return None
+    return Foreign(name, min(writers) if writers else None)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Files and links in a folder, at any depth, in order; without notes and what the system makes."""
+    for name, folders, files in os.walk(folder):
+        place = Path(name)
+        folders.sort()
+        links = [one for one in folders if (place / one).is_symlink()]
+        for one in sorted([*files, *links]):
+            if not is_notes(one) and one not in BY_THE_SYSTEM and not is_temporary(one):
+                yield place / one
+
+
+def is_notes(name: str) -> bool:
+    """Whether a file has this module's notes, of whichever user."""
+    return re.fullmatch(r"\.somanet(\.\d+)?\.jsonl", name) is not None
 
 
 def writers_of(path: Path) -> frozenset[str]:
     """The commands that wrote what a file holds now; none if SomaNet did not, or if it was changed since."""
+    return _writers(path, path.absolute().parents)
+
+
+def _writers(path: Path, folders: Iterable[Path]) -> frozenset[str]:
+    """The same by the notes of some folders around it."""
     if not path.is_file() or path.is_symlink():
         return frozenset()
     place = path.absolute()
-    noted = [_noted(folder, place.relative_to(folder).as_posix()) for folder in place.parents]
+    noted = [_noted(folder, place.relative_to(folder.absolute()).as_posix()) for folder in folders]
     if not any(noted):
         return frozenset()
     digest = sha256_file(path)

@@ -23,7 +23,7 @@ from somanet.core.files import atomic_path, write_text
 from somanet.core.guard import check_write, guarded, protect, reading
 from somanet.core.swapping import scratch_folder
 from somanet.core.writable import check_replaceable, check_writable
-from somanet.core.written import WRITTEN, is_known
+from somanet.core.written import WRITTEN, foreign_in, writers_of
 
 READ = "is an input of this command"
 
@@ -135,7 +135,7 @@ def test_a_command_replaces_no_folder_of_another_and_says_whose_it_is(tmp_path: 
     place = tmp_path / "models"
     save(place, "weights", command="train")
     save(place, "better weights", command="train")
-    with pytest.raises(SomaNetError, match=r"models contains what `somanet train` wrote and would be .*--replace"):
+    with pytest.raises(SomaNetError, match=r"models contains what `somanet train` wrote .* and would be .*--replace"):
         save(place, "frames", command="export-video")
     assert (place / "content").read_text() == "better weights"
     save(place, "frames", command="export-video", replace=True)
@@ -143,6 +143,88 @@ def test_a_command_replaces_no_folder_of_another_and_says_whose_it_is(tmp_path: 
     assert (tmp_path / "models.before" / "content").read_text() == "better weights"
     assert (place / "content").read_text() == "frames"
     save(place, "more frames", command="export-video")
+
+
+def test_a_folder_of_networks_is_no_network(tmp_path: Path) -> None:
+    """A forgotten name at the end of a path would delete every network of a project."""
+    for name in "ab":
+        save(tmp_path / "nets" / name, "weights", command="train")
+    with pytest.raises(SomaNetError, match=r"contains other results \(a/content, by `somanet train`\) and would be"):
+        save(tmp_path / "nets", "weights", command="train")
+    save(tmp_path / "c", "weights", command="train")
+    save(tmp_path / "c" / "deeper", "weights", command="train")
+    with pytest.raises(SomaNetError, match=r"contains other results \(deeper/content"):
+        save(tmp_path / "c", "weights", command="train")
+
+
+def hidden(place: Path) -> None:
+    (place / ".git").mkdir()
+    (place / ".git" / "HEAD").write_text("ref")
+
+
+def linked(place: Path) -> None:
+    (place / "movies").symlink_to(place.parent)
+
+
+@pytest.mark.parametrize("put", [hidden, linked, lambda place: (place / ".labbook.txt").write_text("mine")])
+@pytest.mark.parametrize("empty", [False, True])
+def test_hidden_files_and_links_of_a_person_keep_a_folder(
+    tmp_path: Path, put: Callable[[Path], object], empty: bool
+) -> None:
+    place = tmp_path / "nets"
+    if empty:
+        place.mkdir()
+    else:
+        save(place, "weights", command="train")
+    put(place)
+    with pytest.raises(SomaNetError, match="contains files that SomaNet did not write, or that were changed since"):
+        save(place, "weights", command="train")
+
+
+def test_what_file_managers_leave_and_hidden_files_of_somanet_keep_nothing(tmp_path: Path) -> None:
+    """A Zarr store has hidden files; macOS leaves .DS_Store wherever somebody looks."""
+
+    def save_store() -> None:
+        with guarded(outputs=[tmp_path / "store"], command="export"), atomic_path(tmp_path / "store") as folder:
+            (folder / "0").mkdir(parents=True)
+            (folder / "0" / ".zarray").write_text("{}")
+
+    save_store()
+    (tmp_path / "store" / ".DS_Store").write_text("places of icons")
+    save_store()
+    (tmp_path / "store" / "0" / ".zarray").write_text("changed")
+    with pytest.raises(SomaNetError, match=r"changed since \(0/\.zarray\)"):
+        save_store()
+
+
+def test_through_a_link_the_folder_is_written_that_it_leads_to(tmp_path: Path) -> None:
+    """On another disk, for example."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "network").symlink_to(tmp_path / "disk")
+    for _ in range(2):
+        save(tmp_path / "network", "weights", command="train")
+    assert (tmp_path / "network").is_symlink()
+    assert (tmp_path / "disk" / "content").read_text() == "weights"
+    (tmp_path / "disk" / "mine").write_text("mine")
+    with pytest.raises(SomaNetError, match=r"changed since \(mine\)"):
+        save(tmp_path / "network", "weights", command="train")
+
+
+def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "deeper")
+    for place in (Path(), Path(".."), tmp_path / "here"):
+        with pytest.raises(SomaNetError, match="it is the current folder, or holds it"):
+            save(place, "weights", command="train")
+    save(tmp_path / "here" / "deeper" / "in", "weights", command="train")
+
+
+def test_what_is_changed_in_place_stays_the_output_of_its_command(tmp_path: Path) -> None:
+    """A network that is calibrated in its folder may be trained again."""
+    save(tmp_path / "network", "weights", command="train")
+    with guarded(outputs=[tmp_path / "network"], command="calibrate"):
+        write_text(tmp_path / "network" / "content", "calibrated", updates=True)
+    save(tmp_path / "network", "weights", command="train")
 
 
 def test_a_command_replaces_no_file_of_another(tmp_path: Path) -> None:
@@ -183,7 +265,9 @@ def test_where_a_note_does_not_tell_the_command_files_are_replaced_and_folders_a
         rows = [json.loads(line) for line in notes.read_text().splitlines() if line]
         notes.write_text("".join(f"{json.dumps({'file': r['file'], 'sha256': r['sha256']})}\n" for r in rows))
     run(tmp_path / "a.json", "2", command="analyze")
-    with pytest.raises(SomaNetError, match="contains what an earlier version of SomaNet wrote and would be replaced"):
+    with pytest.raises(
+        SomaNetError, match=r"contains what an earlier version of SomaNet wrote .* and would be replaced"
+    ):
         save(tmp_path / "network", "new", command="train")
 
 
@@ -191,9 +275,9 @@ def test_a_copy_elsewhere_is_not_known_and_a_moved_folder_is(tmp_path: Path) -> 
     """The records lie in the folder and move with it, to another disk or computer."""
     run(tmp_path / "a" / "scores.json", "1")
     (tmp_path / "copy.json").write_text("1")
-    assert not is_known(tmp_path / "copy.json")
+    assert not writers_of(tmp_path / "copy.json")
     (tmp_path / "a").rename(tmp_path / "b")
-    assert is_known(tmp_path / "b" / "scores.json")
+    assert writers_of(tmp_path / "b" / "scores.json")
 
 
 def test_the_user_is_told_where_it_is_kept(tmp_path: Path) -> None:
@@ -222,8 +306,8 @@ def test_in_a_folder_of_another_users_notes_there_are_own_ones(tmp_path: Path, m
     monkeypatch.setattr(Path, "open", refuse)
     run(tmp_path / "mine.json", "1")
     run(tmp_path / "mine.json", "2")
-    assert is_known(tmp_path / "mine.json")
-    assert is_known(tmp_path / "theirs.json")
+    assert writers_of(tmp_path / "mine.json")
+    assert writers_of(tmp_path / "theirs.json")
 
 
 def test_of_some_folders_only_the_files_are_read(tmp_path: Path) -> None:
@@ -245,7 +329,7 @@ def test_a_folder_that_is_replaced_whole_is_known_by_all_its_files_and_wherever_
     save()
     save()
     (tmp_path / "network").rename(tmp_path / "elsewhere")
-    assert is_known(tmp_path / "elsewhere")
+    assert foreign_in(tmp_path / "elsewhere", "") is None
     (tmp_path / "elsewhere").rename(tmp_path / "network")
     (tmp_path / "network" / "notes.txt").write_text("mine")
     with pytest.raises(SomaNetError, match="contains files that SomaNet did not write"):
@@ -282,18 +366,18 @@ def test_what_a_kill_between_note_and_rename_left_is_known(tmp_path: Path, monke
         run(tmp_path / "a.json", "new")
     monkeypatch.undo()
     assert (tmp_path / "a.json").read_text() == "old"
-    assert is_known(tmp_path / "a.json")
+    assert writers_of(tmp_path / "a.json")
     (tmp_path / "a.json").write_text("new")  # as after it
-    assert is_known(tmp_path / "a.json")
+    assert writers_of(tmp_path / "a.json")
 
 
 def test_damaged_notes_make_files_unknown_and_break_nothing(tmp_path: Path) -> None:
     run(tmp_path / "a.json", "1")
     notes = tmp_path / WRITTEN
     notes.write_text(notes.read_text()[:-5] + "\n[]\n3\n{\n" + "[" * 100_000)
-    assert not is_known(tmp_path / "a.json")
+    assert not writers_of(tmp_path / "a.json")
     run(tmp_path / "b.json", "1")  # the cut line does not swallow the next
-    assert is_known(tmp_path / "b.json")
+    assert writers_of(tmp_path / "b.json")
     assert json.loads(notes.read_text().splitlines()[-1])["file"] == "b.json"
 
 
@@ -479,7 +563,7 @@ def test_notes_of_what_was_written_go_into_no_pipe_and_through_no_link(tmp_path:
         with guarded(outputs=[folder / "a.txt"]):
             write_text(folder / "a.txt", text)
     assert elsewhere.read_text() == "mine"
-    assert is_known(folder / "a.txt")
+    assert writers_of(folder / "a.txt")
 
 
 def test_an_output_in_many_folders_is_looked_up_in_seconds(tmp_path: Path) -> None:

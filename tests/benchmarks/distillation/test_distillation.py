@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.distillation.empty_tiles import empty_share
 from benchmarks.distillation.front import verdicts
 from benchmarks.distillation.images import (
     FRAMES,
@@ -31,17 +32,17 @@ from somanet.training.loop.samples import TrainingSamples
 
 
 def test_a_channel_that_others_repeat_is_taken_out_without_a_change() -> None:
-    """Of four channels two are twice and three times the first: one channel and the fourth say all."""
+    """Of four channels two are faint copies of the first: one channel and the fourth say all."""
     rng = torch.Generator().manual_seed(0)
     image = torch.randn(1, 2, 9, 11, generator=rng)
     maker = nn.Conv2d(2, 4, 1)
     with torch.no_grad():
-        maker.weight.copy_(torch.tensor([[1.0, 0], [2, 0], [3, 0], [0, 1]])[:, :, None, None])
+        maker.weight.copy_(torch.tensor([[3.0, 0], [0.3, 0], [0.1, 0], [0, 2]])[:, :, None, None])
     norm, reader, after = nn.BatchNorm2d(4), nn.Conv2d(4, 5, 3, padding=1, bias=False), nn.BatchNorm2d(5)
     network = nn.Sequential(maker, norm, reader, after).eval()
     with torch.no_grad():
         inputs, expected = norm(maker(image)), network(image)
-        columns = nn.functional.unfold(inputs, 3, padding=1)[0].T
+        columns = nn.functional.unfold(inputs, 3)[0].T
         apply(Cut((maker, norm), reader, after, 2), columns)
         found = network(image)
     assert maker.weight.shape[0] == norm.num_features == reader.in_channels == 2
@@ -144,3 +145,11 @@ def test_the_verdict_names_what_is_missed() -> None:
     found = verdicts(rows)
     assert found["bundled"] == "all reached"
     assert found["small"] == "nuclei to labels: 2.0 × paper; movie to labels: 2.0 × paper; later mean -0.010"
+
+
+def test_a_tile_is_empty_if_nothing_is_in_it_or_near() -> None:
+    """Of 4 x 6 px in tiles of 2: a dot in the first tile; with a margin of 1 px it is near three others too, of 6."""
+    something = np.zeros((4, 6), bool)
+    something[1, 1] = True
+    assert empty_share(something, tile_px=2, margin_px=0) == pytest.approx(5 / 6)
+    assert empty_share(something, tile_px=2, margin_px=1) == pytest.approx(2 / 6)

@@ -8,7 +8,12 @@ import torch
 
 from benchmarks.distillation.folding import folded
 from benchmarks.distillation.quantised import Quantiser, WeightQuantiser, observe, quantised, quantisers
-from benchmarks.distillation.rewriting import convolve_before_upsampling, pad_in_convolution, quarter_kernels
+from benchmarks.distillation.rewriting import (
+    convolve_before_upsampling,
+    pad_in_convolution,
+    quarter_kernels,
+    with_folded_constants,
+)
 from somanet.analysis.network import BUNDLED
 from somanet.segmentation.engines.engine import Float32
 from somanet.segmentation.engines.graph import example_images, to_onnx
@@ -84,7 +89,8 @@ def test_the_8_bit_graph_gives_the_labels_of_the_rounding_network(bundled: Check
             network(torch.from_numpy(batch))
     observe(network, observing=False)
     ranges = [(float(one.low), float(one.high)) for one in quantisers(network)]
-    engine = OnnxRuntimeEngine(pad_in_convolution(to_onnx(network, 3)))
+    engine = OnnxRuntimeEngine(with_folded_constants(pad_in_convolution(to_onnx(network, 3))))
+    assert engine.precision == "float32+int8"
     settings = bundled.spec.instances
     objects = 0
     for batch in images:

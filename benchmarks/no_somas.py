@@ -5,9 +5,10 @@ python -m benchmarks.no_somas                               # simulated movies a
 
 Pictures of nothing: smooth noise of three sizes, clouds of a power spectrum 1/f^2 or 1/f^3 and their exponentials (a
 few bright knots on a dark ground), speckle, ridges, a texture that moves, cells far out of focus, and frames of the
-real movie whose phases are shuffled, which have its spectrum and no cell. Against them all real fluorescence here and
-simulated movies, dim ones among them. An image is judged by itself, as `somanet predict` does, a movie as a whole;
-all at their own size but other laboratories' movies, of which the somas' size is estimated.
+real movie whose phases are shuffled, which have its spectrum and no cell. Points of light of 1 to 4 px, alone and among
+somas. Against them all real fluorescence here and simulated movies, dim ones among them. An image is judged by itself,
+as `somanet predict` does, a movie as a whole; all at their own size but points and other laboratories' movies, of which
+the somas' size is estimated.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from somanet.core.markdown import table
 from somanet.io.movies import open_movie
 from somanet.segmentation.inference.appearance import ENOUGH, appearance_of
 from somanet.segmentation.inference.modality import not_fluorescence
+from somanet.segmentation.inference.objects import measure_objects
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.inference.soma_size import best_iou, decide
 from somanet.simulation import simulate_movie
@@ -43,6 +45,9 @@ SEEDS = range(6)
 TENTH = range(0, 64, 10)
 SCALE = Calibration(1.28, 12.0)
 OTHERS = "other laboratories' movies"
+POINTS = "points"
+MEDIANS = {"contrast": 1, "confidence": 2, "diameter_px": 1}
+"""What is shown of the objects' appearance, with decimal places."""
 
 
 class Pictures(NamedTuple):
@@ -120,6 +125,57 @@ def nothing() -> Iterator[tuple[str, Pictures]]:
         yield "cells out of focus by 12 px", Pictures(str(seed), [exposed(ndimage.gaussian_filter(sharp, 12), rng)])
 
 
+def with_points(ground: Float, rng: np.random.Generator, *, px: int, per_mpx: float, peak_sd: float) -> Float:
+    """Counts with points of light at chance: Gaussian spots of this full width at half maximum, or single pixels.
+
+    Args:
+        ground: counts without them.
+        rng: of places and brightnesses, which are log-normal with a spread of 0.4.
+        px: width.
+        per_mpx: density.
+        peak_sd: brightness in standard deviations of the ground's median noise.
+    """
+    height, width = ground.shape
+    n = rng.poisson(per_mpx * height * width / 1e6)
+    y, x, peak = rng.uniform(0, height, n), rng.uniform(0, width, n), rng.lognormal(0, 0.4, n)
+    points = np.zeros(ground.shape)
+    if px == 1:
+        np.add.at(points, (y.astype(int), x.astype(int)), peak)
+    else:
+        sigma = px / (2 * np.sqrt(2 * np.log(2)))
+        rows, columns = (
+            np.exp(-((np.arange(size) + 0.5 - at[:, None]) ** 2) / (2 * sigma**2))
+            for size, at in ((height, y), (width, x))
+        )
+        points = (rows * peak[:, None]).T @ columns
+    return ground + peak_sd * np.sqrt(np.median(ground) * 0.5 + 15.0**2) * points
+
+
+def points() -> Iterator[tuple[str, Pictures]]:
+    """Points of light on a dark ground, and nothing else."""
+    for px in (1, 2, 3, 4):
+        for per_mpx in (1000, 20000):
+            for peak_sd in (5, 20, 100):
+                for seed in SEEDS[:2]:
+                    rng = np.random.default_rng(seed)
+                    lit = with_points(np.full(SHAPE_YX, 1000.0), rng, px=px, per_mpx=per_mpx, peak_sd=peak_sd)
+                    yield f"{POINTS} of {px} px", Pictures(f"{per_mpx}, {peak_sd}, {seed}", [exposed(lit, rng)])
+
+
+def points_and_somas() -> Iterator[tuple[str, Pictures]]:
+    """Points of light of 3 and 4 px in a simulated movie."""
+    for px in (3, 4):
+        for per_mpx in (1000, 20000):
+            for seed in SEEDS[:2]:
+                rng = np.random.default_rng(seed)
+                movie = neurons(900 + seed, 2, NeuronSettings())
+                lit = [
+                    with_points(frame.astype(float), rng, px=px, per_mpx=per_mpx, peak_sd=20) for frame in movie.frames
+                ]
+                frames = [np.clip(np.rint(frame), 0, 65535).astype(np.uint16) for frame in lit]
+                yield f"{POINTS} of {px} px, {per_mpx} per Mpx, and somas", Pictures(str(seed), frames, movie.truth)
+
+
 def shuffled(frame: NDArray[Any], seed: int) -> NDArray[np.uint16]:
     """A frame with the same power spectrum and random phases: no cell is left."""
     rng = np.random.default_rng(seed)
@@ -182,21 +238,22 @@ def judged(pictures: Pictures, segmenter: Segmenter, *, estimated: bool) -> dict
     shown = [frames[n] for n in sorted({0, len(frames) // 2, len(frames) - 1})]
     decided = decide(segmenter, shown)[0] if estimated else segmenter.at(1.0)
     found = [decided.segment(frame) for frame in frames]
-    contrast, confidence = (np.concatenate([getattr(one, key) for one in found]) for key in ("contrast", "confidence"))
-    look = appearance_of(decided, contrast, confidence)
+    objects = pd.concat([measure_objects(one) for one in found], ignore_index=True)
+    look = appearance_of(decided, objects)
     right = np.nan
-    if pictures.truth is not None and len(confidence):
+    if pictures.truth is not None and len(objects):
         pairs = zip(found, pictures.truth, strict=True)
         right = float(np.mean(np.concatenate([best_iou(o.labels_YX, t, len(o.confidence)) > 0.5 for o, t in pairs])))
     return {
         "picture": pictures.name,
         "rescaled": decided.factor,
-        "per_mpx": 1e6 * len(confidence) / sum(frame.shape[0] * frame.shape[1] for frame in frames),
+        "per_mpx": 1e6 * len(objects) / sum(frame.shape[0] * frame.shape[1] for frame in frames),
         "n": 0 if look is None else look.n_objects,
         "contrast": None if look is None else look.contrast,
         "confidence": None if look is None else look.confidence,
+        "diameter_px": None if look is None else look.diameter_px,
         "right": right,
-        "noted": look is not None and look.like_noise,
+        "noted": look is not None and (look.like_noise or look.like_points),
     }
 
 
@@ -205,11 +262,11 @@ def rows(found: pd.DataFrame) -> list[list[str]]:
     lines = []
     for kind, part in found.groupby("kind", sort=False):
         told = part[part.n >= ENOUGH]
-        ranges = ["–", "–"]
+        ranges = ["–", "–", "–"]
         if len(told):
             ranges = [
                 f"{values.min():.{digits}f} to {values.max():.{digits}f}" if values.notna().any() else "–"
-                for values, digits in ((told.contrast.astype(float), 1), (told.confidence.astype(float), 2))
+                for values, digits in ((told[name].astype(float), n) for name, n in MEDIANS.items())
             ]
         known = part.right.dropna()
         right = f"{known.mean():.2f}" if len(known) else "–"
@@ -226,21 +283,24 @@ def main() -> None:
     parser.add_argument(
         "--estimate", action="store_true", help="the somas' size in every picture; takes 20 times as long"
     )
+    parser.add_argument("--only", choices=("points", "empty", "real"), help="one group of pictures")
     given = parser.parse_args()
     segmenter = open_networks(None).segmenter
-    groups = {"empty": [nothing()], "real": [simulated()]}
+    groups = {"points": [points(), points_and_somas()], "empty": [nothing()], "real": [simulated()]}
     if given.data is not None:
         groups["empty"].append(shuffled_movie(given.data))
         groups["real"].append(real(given.data))
     records = []
     for group, sources in groups.items():
+        if given.only not in (None, group):
+            continue
         for source in sources:
             for kind, pictures in source:
                 records.append(
                     {
                         "group": group,
                         "kind": kind,
-                        **judged(pictures, segmenter, estimated=given.estimate or kind == OTHERS),
+                        **judged(pictures, segmenter, estimated=given.estimate or kind == OTHERS or group == "points"),
                     }
                 )
                 print(*records[-1].values(), sep=" | ", flush=True)
@@ -253,13 +313,19 @@ def main() -> None:
         "objects per Mpx",
         f"with {ENOUGH} objects",
         "noted",
-        "contrast",
-        "confidence",
+        *MEDIANS,
         "right objects",
     ]
     print(table(head, rows(found)))
     told = found[found.n >= ENOUGH]
-    for group, words in (("empty", "without somas"), ("real", "with somas")):
+    alone = (found.group == "points") & found.right.isna()
+    told = told.assign(group=told.group.where(~alone, "points alone"))
+    for group, words in {
+        "points alone": "points alone",
+        "points": "points among somas",
+        "empty": "without somas",
+        "real": "with somas",
+    }.items():
         print(f"Noted, {words}: {share(told[told.group == group].noted)}")
 
 

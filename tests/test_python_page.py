@@ -40,7 +40,7 @@ def test_the_code_of_the_page_runs(tmp_path: Path) -> None:
     assert namespace["labels"].dtype == np.int32
     assert namespace["labels"].shape == frames_TYX().shape[1:]
     assert "confidence" in printed[1]
-    assert "saltations, and it takes" in printed[2]
+    assert "and it takes 20 to describe them" in printed[2]
     assert printed[5].startswith("missing.csv: no such file")
     assert printed[5].count("\n") == 1
     assert isinstance(namespace["measured"], somanet.Measurement)

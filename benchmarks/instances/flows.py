@@ -8,8 +8,6 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 from torch import Tensor
 
-from somanet.segmentation.inference.instances import renumber
-
 Float32 = NDArray[np.float32]
 STEPS, SLOW_STEPS = 60, 15
 SPREAD_PX = 1.5
@@ -32,7 +30,7 @@ def flow_loss(network_output: Tensor, target: Tensor, inside: Tensor) -> Tensor:
     return (((network_output - target) ** 2) * inside).sum() / (2 * inside.sum() + 1)
 
 
-def split_by_flow(inside: NDArray[np.bool_], field: Float32, min_area_px: int) -> NDArray[np.int32]:
+def split_by_flow(inside: NDArray[np.bool_], field: Float32) -> NDArray[np.int32]:
     """Move every pixel along the field; pixels that converge to one point are one object."""
     length = np.hypot(*field) + 1e-6
     unit = field / np.maximum(length, 1e-3) * np.minimum(1.5 * length, 1)
@@ -50,5 +48,4 @@ def split_by_flow(inside: NDArray[np.bool_], field: Float32, min_area_px: int) -
     gathered = watershed(-density, peaks, mask=density > 0.02)
     labels = np.zeros(inside.shape, np.int32)
     labels[rows, columns] = gathered[ends[0], ends[1]]
-    large = np.bincount(labels.ravel()) >= min_area_px
-    return renumber(np.where(large[labels], labels, 0))
+    return labels

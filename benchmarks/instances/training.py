@@ -1,4 +1,4 @@
-"""One network with soma, boundary, distance and flow outputs, which share everything else."""
+"""One network with soma, boundary, distance, flow and star outputs, which share everything else."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.instances.flows import flow_loss, flow_targets
+from benchmarks.instances.stars import GRID_PX, star_head, star_loss, star_targets
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.segmentation.network.inputs import make_targets, measure_exposure, to_unit, unit_to_input
 from somanet.segmentation.network.models import build_model
@@ -24,6 +25,9 @@ from somanet.training.loop.samples import fit_patch
 from somanet.training.loop.settings import AugmentSettings, TrainSettings
 
 MAPS = ("soma", "boundary", "distance")
+FLOW = slice(len(MAPS), len(MAPS) + 2)
+STAR = slice(FLOW.stop, None)
+"""Channels of the flow and of the rays in the network's output, after the maps."""
 SPEC = ModelSpec(
     architecture="Unet",
     encoder="tu-tf_efficientnet_lite0",
@@ -37,8 +41,8 @@ SETTINGS = TrainSettings(size_px=256, augment=AugmentSettings(mode="online", sca
 BATCH, RATE, DECAY, AVERAGE = 8, 2e-3, 1e-4, 0.99
 
 
-class Patches(Dataset[tuple[Tensor, Tensor]]):
-    """Augmented patches with the targets of every output; large images are drawn more often."""
+class Patches(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Augmented patches with the targets of every output, the rays' apart; large images are drawn more often."""
 
     def __init__(self, items: Sequence[LabelledImage], n: int) -> None:
         self.images = [(to_unit(item.image), item.labels) for item in items]
@@ -50,21 +54,36 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([0, position])
         number = int(rng.choice(len(self.shares), p=self.shares))
         image, labels = fit_patch(*self.images[number], SETTINGS, rng)
         image, labels = self.augment(image, labels, seed=int(rng.integers(2**31)))
         targets = np.concatenate([make_targets(labels, MAPS), flow_targets(labels)])
-        return torch.from_numpy(unit_to_input(image, SPEC, self.exposures[number])), torch.from_numpy(targets)
+        network_input = unit_to_input(image, SPEC, self.exposures[number])
+        return torch.from_numpy(network_input), torch.from_numpy(targets), torch.from_numpy(star_targets(labels))
 
 
-def new_network(*, imagenet: bool) -> nn.Module:
-    """The default network with two more outputs, for the flow."""
-    network = build_model(SPEC, load_encoder_weights=imagenet)
-    head = nn.Conv2d(SPEC.decoder_channels[-1] if SPEC.decoder_channels else 16, 4 * (len(MAPS) + 2), 3, padding=1)
-    network.segmentation_head = nn.Sequential(head, nn.PixelShuffle(2))
-    return network
+class Network(nn.Module):
+    """The default network with outputs for the flow and the rays, too; all from the same features."""
+
+    def __init__(self, *, imagenet: bool) -> None:
+        super().__init__()
+        n_features = SPEC.decoder_channels[-1] if SPEC.decoder_channels else 16
+        self.features = build_model(SPEC, load_encoder_weights=imagenet)
+        self.features.segmentation_head = nn.Identity()
+        self.pixels = nn.Sequential(nn.Conv2d(n_features, 4 * FLOW.stop, 3, padding=1), nn.PixelShuffle(2))
+        self.star = star_head(n_features)
+
+    def parts(self, input_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps and flow N × channels × H × W, and rays N × rays × H/2 × W/2."""
+        features = self.features(input_NCHW)
+        return self.pixels(features), self.star(features)
+
+    def forward(self, input_NCHW: Tensor) -> Tensor:
+        """Maps, flow and rays N × channels × H × W; each ray of the grid is repeated over its pixels."""
+        pixels, rays = self.parts(input_NCHW)
+        return torch.cat([pixels, nn.functional.interpolate(rays, scale_factor=GRID_PX, mode="nearest")], dim=1)
 
 
 def train(items: Sequence[LabelledImage], n_images: int, weights: Path) -> nn.Module:
@@ -72,7 +91,7 @@ def train(items: Sequence[LabelledImage], n_images: int, weights: Path) -> nn.Mo
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    network = new_network(imagenet=True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = Network(imagenet=True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = n_images // BATCH
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
     warmup = max(1, steps // 20)
@@ -81,10 +100,13 @@ def train(items: Sequence[LabelledImage], n_images: int, weights: Path) -> nn.Mo
     )
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
     compare, began, n = make_loss("bce+dice", MAPS), time.perf_counter(), len(MAPS)
-    for step, (inputs, targets) in enumerate(DataLoader(Patches(items, n_images), batch_size=BATCH), start=1):
-        network_output = network(inputs.contiguous(memory_format=torch.channels_last))
-        loss = compare(network_output[:, :n], targets[:, :n]) + flow_loss(
-            network_output[:, n:], targets[:, n:], targets[:, :1]
+    for step, (inputs, targets, rays) in enumerate(DataLoader(Patches(items, n_images), batch_size=BATCH), start=1):
+        pixels, found_rays = network.parts(inputs.contiguous(memory_format=torch.channels_last))
+        inside, distance = targets[:, :1], targets[:, [MAPS.index("distance")]]
+        loss = (
+            compare(pixels[:, :n], targets[:, :n])
+            + flow_loss(pixels[:, FLOW], targets[:, FLOW], inside)
+            + star_loss(found_rays, rays, distance)
         )
         optimizer.zero_grad()
         loss.backward()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from somanet.analysis import names
-from somanet.analysis.manifest import is_corrected, is_manifest
+from somanet.analysis.manifest import changed_in, is_corrected, is_manifest
 from somanet.analysis.source import MovieSource
 from somanet.core.errors import SomaNetError, explain
 from somanet.core.files import json_object, read_json, write_json
@@ -133,17 +133,14 @@ def open_base(result: Path) -> Base:
         raise SomaNetError(
             f"{result}: expected results of a movie, as `somanet analyze` writes them, found none. Name that folder."
         )
-    recorded = manifest["files"]
     place = result / names.AUTOMATIC if is_corrected(manifest) else result
     names_read = [names.AUTOMATIC] if is_corrected(manifest) else [names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR]
-    for name in names_read:
-        path = result / name
-        if name in recorded and (not path.exists() or sha256_tree(path) != recorded[name]):
-            raise SomaNetError(
-                f"{path} was changed or removed since it was written, and corrections are applied to what it was. Put "
-                f"it back; a table that you corrected by hand goes through `--from {path}`, with the original "
-                "results beside it."
-            )
+    if path := changed_in(result, manifest, names_read):
+        raise SomaNetError(
+            f"{path} was changed or removed since it was written, and corrections are applied to what it was. Put "
+            f"it back; a table that you corrected by hand goes through `--from {path}`, with the original "
+            "results beside it."
+        )
     tracks = place / names.TRACKS
     labels = [place / name for name in (names.LABELS_TIFF, names.LABELS_ZARR) if (place / name).exists()]
     if is_corrected(manifest):

@@ -22,14 +22,12 @@ from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_file
-from somanet.core.problems import FileProblem
+from somanet.core.one_of_many import none_left
+from somanet.core.problems import CHOICE, FileProblem
 from somanet.core.progress import part_of
 from somanet.core.results import check_results
 from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures
-
-CHOICE = "wrong shape"
-"""The kind of a file's problem that an option solves: which channel, which plane."""
 
 
 @dataclass
@@ -223,7 +221,7 @@ class Batch:
 
     def _refuse_if_none_is_left(self) -> None:
         if self.problems and not self._open() and not self.kept:
-            raise SomaNetError(next(iter(self.problems.values())))
+            raise none_left(self.problems)
 
     def _open(self) -> list[MovieSource]:
         return [one for one in self.sources if one.name not in self.problems and one.name not in self.kept]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.analysis import names
-from somanet.analysis.manifest import is_manifest
+from somanet.analysis.manifest import check_labels, is_manifest
 from somanet.analysis.report.content import Frames
 from somanet.analysis.report.display_range import HIGH_PERCENT, LOW_PERCENT, DisplayRange, evenly_spaced
 from somanet.analysis.source import MovieSource
@@ -99,8 +99,8 @@ def export_for_idtracker(
         n_animals: how many cells there are; by default as many as in the frame with the most.
 
     Raises:
-        SomaNetError: no results with labels, another movie than the analysed one, more somas in a frame than animals,
-            no soma at all, or the folder cannot be written.
+        SomaNetError: no results with labels, labels that were changed since, another movie than the analysed one, more
+            somas in a frame than animals, no soma at all, or the folder cannot be written.
     """
     manifest = json_object(result / names.MANIFEST)
     if not is_manifest(manifest):
@@ -109,6 +109,7 @@ def export_for_idtracker(
             "path."
         )
     about: dict[str, Any] = manifest["input"]
+    check_labels(result)
     with open_labels(result) as labels:
         if labels is None:
             raise SomaNetError(

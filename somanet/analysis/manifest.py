@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import somanet
 from somanet.analysis import names
 from somanet.analysis.stages.files import read_metadata
+from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_tree
 from somanet.core.installation import CODE
@@ -76,7 +77,9 @@ def _network(recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_manifest(content: Mapping[str, Any]) -> bool:
     """Whether a JSON object is the manifest of a movie's results."""
-    return {"somanet", "input", "files", "code", "parameters"} <= set(content)
+    movie = content.get("input")
+    whole = isinstance(movie, dict) and {"movie", "file", "sha256"} <= set(movie)
+    return whole and {"somanet", "files", "code", "parameters"} <= set(content)
 
 
 def results_in(folder: Path) -> list[Path]:
@@ -100,6 +103,37 @@ def tracks_are_edited(folder: Path) -> bool:
         and path.is_file()
         and (sha256_tree(path) != recorded[names.TRACKS])
     )
+
+
+def changed_in(folder: Path, manifest: Mapping[str, Any], wanted: Iterable[str]) -> Path | None:
+    """The first of these files of results that was changed or removed since it was written; None if none was."""
+    recorded = manifest["files"]
+    for name in wanted:
+        path = folder / name
+        if name in recorded and (not path.exists() or sha256_tree(path) != recorded[name]):
+            return path
+    return None
+
+
+def check_labels(folder: Path) -> None:
+    """Refuse the label movie in a folder of results if it is not the one that was written with them.
+
+    Raises:
+        SomaNetError: it was changed or removed, or was put there.
+    """
+    manifest = json_object(folder / names.MANIFEST)
+    kinds = (names.LABELS_TIFF, names.LABELS_ZARR)
+    if changed := changed_in(folder, manifest, kinds):
+        raise SomaNetError(
+            f"{changed} was changed or removed since it was written, so that its masks are not those of these results. "
+            "Put it back as it was, or analyse the movie again."
+        )
+    for name in kinds:
+        if (folder / name).exists() and name not in manifest["files"]:
+            raise SomaNetError(
+                f"{folder / name} was not written with these results ({names.MANIFEST} does not name it), so that its "
+                "masks may be those of other ones. Move it away, or analyse the movie again."
+            )
 
 
 def edited_tracks(folder: Path, manifest: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_finished
 from somanet.analysis.source import MovieSource
-from somanet.core.errors import SomaNetError, first_line
+from somanet.core.one_of_many import problem_of
 
 if TYPE_CHECKING:
     from somanet.migration.measures import Measures
@@ -33,9 +33,5 @@ def outcome_of(source: MovieSource, folder: Path, *, network: AnalysisNetworks, 
         if is_finished(folder, source, network=network, options=options):
             return Outcome()
         return Outcome(analyze_movie(source, folder, network=network, options=options))
-    except SomaNetError as error:
-        return Outcome(problem=str(error))
     except Exception as error:  # the other movies of a night's work do not depend on it
-        return Outcome(
-            problem=f"{type(error).__name__}: {first_line(error)} Analyse this movie alone to see where it happened."
-        )
+        return Outcome(problem=problem_of(error, "movie"))

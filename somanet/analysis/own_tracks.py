@@ -37,7 +37,7 @@ MOST_FOLDERS = 500
 """Of a folder's subfolders so many are looked at for results."""
 _HEAD_BYTES = 1 << 20
 _POSITIONS = ["track_id", "frame", "y_px", "x_px"]
-_READING = ("channel", "z", "axes", "position")
+_READING = ("channel", "z", "axes")
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,9 @@ def hindrance(origin: Origin, source: MovieSource, tracks_file: Path, options: O
         return f"the movie is read with another --{differing[0]} than there."
     scale = scale_of(about)
     with source.open() as movie:
-        asked = source.calibration(movie)
+        asked, position = source.calibration(movie), movie.position
+    if about.get("position") not in (position, source.position):
+        return "it is another position of the movie than there."
     if about.get("stored_frames") is not None and source.frame_interval_min is None and source.times is None:
         asked = replace(asked, frame_interval_min=scale.frame_interval_min, times_h=scale.times_h)
     if asked != scale:

@@ -11,6 +11,7 @@ from somanet.analysis.names import RESULTS
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.results import check_results
 from somanet.corrections import read
+from somanet.corrections.record import check_movie
 from somanet.io.movies import sha256_movie
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ def analyze_single(
             intended use.
     """
     check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
-    if corrections is not None:
-        read(corrections, movie_sha256=sha256_movie(source.path), position=source.position)
+    made = None if corrections is None else read(corrections, movie_sha256=sha256_movie(source.path))
     with tracks_to_take(tracks, output) as taken:
         check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:
             source.calibration(movie)
+            if made is not None:
+                sha256 = made.header.movie_sha256  # compared above
+                check_movie(made.header, sha256, made.path, position=movie.position, asked=source.position)
             if elsewhere is not None and (small := elsewhere.too_small(movie)):
                 say(small)
                 elsewhere = None

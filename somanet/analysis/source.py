@@ -192,7 +192,7 @@ class MovieSource:
                 "channel": self.channel,
                 "z": self.z,
                 "axes": self.axes,
-                "position": self.position,
+                "position": movie.position,
                 "n_frames": movie.n_frames if timing.stored_frames is None else len(timing.stored_frames),
                 "shape_YX": list(movie.shape_YX),
                 "dtype": movie.dtype.name,

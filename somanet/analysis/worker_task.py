@@ -68,7 +68,7 @@ def run_task(task: Task) -> Done:
                 return Done(Outcome(problem=task.as_shown(problem)))
             inputs = [path for path in (task.source.path, task.source.times) if path is not None]
             with (
-                guard.guarded(inputs=inputs, outputs=[task.folder], replace=task.replace) as kept,
+                guard.guarded(inputs=inputs, outputs=[task.folder], replace=task.replace, command="analyze") as kept,
                 told_to(report),
             ):
                 outcome = outcome_of(task.source, task.folder, network=networks, options=task.options)

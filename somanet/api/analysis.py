@@ -110,7 +110,9 @@ def analyze(
     def network() -> AnalysisNetworks:
         return model.for_movies if isinstance(model, Model) else load_for_movies(model)
 
-    with guarded(inputs=[*read, *networks], shallow=[place], outputs=[folder], replace=replace) as kept:
+    with guarded(
+        inputs=[*read, *networks], shallow=[place], outputs=[folder], replace=replace, command="analyze"
+    ) as kept:
         found = find_movies([place], leave_out=folder)
         if len(found) > 1:
             listed = ", ".join(name for _, name in found[:3])

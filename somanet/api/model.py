@@ -17,13 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 from somanet.analysis.movie import AnalysisNetworks
 from somanet.analysis.network import BUNDLED_NAME, OpenedNetworks
 from somanet.analysis.opening import about_opened, open_for_images, open_for_movies
-from somanet.api.wording import check_positive, in_python
+from somanet.api.wording import check_positive, in_python, spoken
 from somanet.core.errors import SomaNetError, WrongType
 from somanet.segmentation.engines import EngineName, engine_of
+from somanet.segmentation.inference.appearance import Appearance
+from somanet.segmentation.inference.clipping import Clipping
+from somanet.segmentation.inference.found import segment_image
+from somanet.segmentation.inference.input_files import Input
 from somanet.segmentation.inference.modality import ModalityInput, check_modality
-from somanet.segmentation.inference.objects import measure_objects
 from somanet.segmentation.inference.rescaling import rescaling_factor
-from somanet.segmentation.inference.soma_size import decide
+from somanet.segmentation.inference.size_warnings import warnings_for
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +44,11 @@ class Segmentation:
         rescale: the factor by which the image was rescaled for the network; the labels are in the image's own size.
         n_haze: objects that were left out as haze.
         inverted: whether the image was taken for dark objects on a bright background.
+        notes: what `somanet predict` says of such an image: what was assumed about it, and whether it looks like one
+            that cannot be segmented, with too many pixels at the ceiling or objects as on smooth noise.
+        clipping: the pixels at the image's ceiling (`share`, `merges_somas`); None where dark objects are looked for.
+        appearance: how the objects typically look (`like_noise`); None for a network of which it is not known how
+            they should.
     """
 
     labels_YX: NDArray[np.int32]
@@ -48,6 +56,9 @@ class Segmentation:
     rescale: float
     n_haze: int
     inverted: bool
+    notes: tuple[str, ...]
+    clipping: Clipping | None
+    appearance: Appearance | None
 
 
 class Model:
@@ -104,7 +115,7 @@ class Model:
     def describe(
         self, image: ArrayLike, *, diameter_px: float | None = None, any_modality: bool = False
     ) -> Segmentation:
-        """The label image with a row for each soma: place, size, confidence and contrast.
+        """The label image with a row for each soma (place, size, confidence and contrast), and notes on the image.
 
         Arguments and errors are those of :meth:`segment`; `somanet predict` writes the same numbers.
         """
@@ -116,10 +127,21 @@ class Model:
         factor = rescaling_factor(segmenter.intended_use, rescale=None, diameter_px=diameter_px)
         if factor is not None:
             segmenter = segmenter.at(factor)
-        segmenter, _ = decide(segmenter, [values])
-        found = segmenter.segment(values)
+        labels_YX, found = segment_image(segmenter, values)
+        image_itself = Input("the image", Path("The image"), None)
+        notes = tuple(
+            spoken(note, load_model, Model.describe)
+            for note in warnings_for([(image_itself, found)], segmenter.intended_use)
+        )
         return Segmentation(
-            found.labels_YX, measure_objects(found), segmenter.factor, found.n_haze, bool(segmenter.inverted)
+            labels_YX,
+            found.objects,
+            found.rescale,
+            found.n_haze,
+            found.inverted,
+            notes,
+            found.clipping,
+            found.appearance,
         )
 
     @cached_property

@@ -27,23 +27,29 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
 
     Options that the function lacks stay as they are: they are the command's.
     """
-    parameters = inspect.signature(function).parameters
-
-    def spoken(option: re.Match[str]) -> str:
-        name = _OTHER_NAMES.get(option[1], option[1].replace("-", "_"))
-        if name not in parameters:
-            return option[0]
-        return f"{name}=True" if parameters[name].default is False else name
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except SomaNetError as error:
-            error.args = (_OPTION.sub(spoken, str(error)),)
+            error.args = (spoken(str(error), function),)
             raise
 
     return wrapped
+
+
+def spoken(words: str, *functions: Callable[..., Any]) -> str:
+    """A message that names arguments of functions where it names options of the command."""
+    parameters = {name: parameter for one in functions for name, parameter in inspect.signature(one).parameters.items()}
+
+    def argument(option: re.Match[str]) -> str:
+        name = _OTHER_NAMES.get(option[1], option[1].replace("-", "_"))
+        if name not in parameters:
+            return option[0]
+        return f"{name}=True" if parameters[name].default is False else name
+
+    return _OPTION.sub(argument, words)
 
 
 def checked_settings(settings: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -241,6 +241,7 @@ def _analyze_all(
 ) -> None:
     from somanet.analysis.batch import Batch
     from somanet.analysis.names import COHORT, COHORT_FILES
+    from somanet.core.one_of_many import some_left_out
     from somanet.core.results import check_results
 
     folders = {source.name: output / source.name for source in sources}
@@ -263,11 +264,8 @@ def _analyze_all(
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output))
     if batch.problems:
-        names = ", ".join(batch.problems)
-        raise SomaNetError(
-            f"{len(batch.problems)} of {len(sources)} movies could not be analysed, for the reasons above: {names}. "
-            "The others are done; the same command takes up what is missing."
-        )
+        again = "the same command takes up what is missing"
+        raise some_left_out(batch.problems, len(sources), what="movie", done="analysed", next_step=again)
 
 
 def _options(
@@ -334,7 +332,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
         ("mean_length_corrected_um", "saltation length, corrected", " µm"),
         ("mobile_speed_corrected_um_per_h", "speed when mobile, corrected", " µm/h"),
         ("average_speed_corrected_um_per_h", "average speed, corrected", " µm/h"),
-        ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
+        ("rms_speed_1h_um_per_h", "net speed over an hour", " µm/h"),
     ):
         remark = measures.support.remark if rests_on_saltations(name) else ""
         _print_number(words, numbers[name], unit, remark=f"  {remark}" if remark else "")

@@ -1,4 +1,4 @@
-"""Protection shared by all commands: of their inputs, of files that SomaNet did not write, and of the terminal."""
+"""Protection shared by all commands: of their inputs, of files that a command did not write, and of the terminal."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ from somanet.core.guard import guarded
 OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
 """Parameters that name outputs of commands; every other path is read."""
 
+CONTEXT = "context_of_typer"
+"""The parameter by which Typer says what was called; commands do not see it."""
+
 Replace = Annotated[
     bool,
-    typer.Option("--replace", help="Let outputs replace files that SomaNet did not write or that were changed since."),
+    typer.Option(
+        "--replace", help="Let outputs replace files that this command did not write or that were changed since."
+    ),
 ]
 
 
@@ -46,7 +51,11 @@ def guarding(
         folders = [path for name in shallow for path in read.pop(name, [])]
         inputs = [path for paths in read.values() for path in paths]
         check_paths(inputs=(*inputs, *folders), outputs=outputs)
-        with safe_screen(), guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace) as kept:
+        name = _name_of(values.pop(CONTEXT))
+        with (
+            safe_screen(),
+            guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace, command=name) as kept,
+        ):
             command(**values)
             for path in kept:
                 typer.echo(f"Kept the previous file as {path}")
@@ -60,10 +69,16 @@ def guarding(
         parameters.append(
             inspect.Parameter("replace", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Replace)
         )
+    parameters.append(inspect.Parameter(CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
     # Typer reads both.
     vars(wrapped)["__signature__"] = signature.replace(parameters=parameters)
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return wrapped
+
+
+def _name_of(context: typer.Context) -> str:
+    """The command that the user gave, such as `data select`."""
+    return context.command_path.removeprefix(context.find_root().command_path).strip()
 
 
 def _paths(value: Any) -> Iterator[Path]:

@@ -108,13 +108,13 @@ def propose(
     from somanet.analysis.labelling.propose import propose as write
     from somanet.analysis.labelling.write import LABELLING
     from somanet.core.results import check_results
-    from somanet.segmentation.inference.input_files import find_inputs
+    from somanet.segmentation.inference.input_files import all_readable, find_inputs
 
     output = options.output
     if threshold is not None and (options.model or options.diameter is not None or options.rescale is not None):
         raise SomaNetError("--threshold proposes without a network: leave out --model, --diameter and --rescale.")
     proposer: Proposer | None = None if threshold is None else Threshold(threshold, opening_px)
-    found = named_as_movies(find_inputs(inputs, options.choice))
+    found = named_as_movies(all_readable(find_inputs(inputs, options.choice)))
     check_results(output, LABELLING)
     if proposer is None:
         proposer = Network(options.segmenter(found))
@@ -150,7 +150,7 @@ def suggest(
     from somanet.analysis.labelling.write import LABELLING
     from somanet.core.guard import protect
     from somanet.core.results import check_results
-    from somanet.segmentation.inference.input_files import Choice, find_inputs
+    from somanet.segmentation.inference.input_files import Choice, all_readable, find_inputs
 
     output, count, choice = options.output, options.count, options.choice
     of_result = is_result(path)
@@ -159,7 +159,10 @@ def suggest(
     if movie is not None and not of_result:
         raise SomaNetError(f"{path}: --movie goes with results of `somanet analyze`, found none there. Leave it out.")
     check_results(output, LABELLING)
-    found = [movie_of_result(path, movie)] if of_result else named_as_movies(find_inputs([path], choice))
+    if of_result:
+        found = [movie_of_result(path, movie)]
+    else:
+        found = named_as_movies(all_readable(find_inputs([path], choice)))
     for item in found:
         protect(item.path)
     segmenter = options.segmenter(found)

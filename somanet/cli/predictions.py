@@ -58,18 +58,19 @@ def predict(
     from tqdm import tqdm
 
     from somanet.core import plots
+    from somanet.core.one_of_many import some_left_out
     from somanet.core.plots import save_figure
     from somanet.core.results import check_results
     from somanet.io.images import read_labels
-    from somanet.segmentation.inference.input_files import Choice, find_inputs
-    from somanet.segmentation.inference.label_files import LABELS, PICTURES, Labelled, predict_files
+    from somanet.segmentation.inference.input_files import Choice, all_readable, find_inputs
+    from somanet.segmentation.inference.label_files import LABELS, PICTURES, Failed, Labelled, predict_files
     from somanet.segmentation.inference.size_warnings import warnings_for
 
     found = find_inputs(inputs, Choice(channel, z, axes, position))
     check_results(output, LABELS)
     segmenter = open_for_files(
         model,
-        found,
+        [item for item in found if item.problem is None] or all_readable(found),
         engine=engine,
         device=device,
         tta=tta,
@@ -79,16 +80,26 @@ def predict(
     )
     written = predict_files(segmenter, found, output, any_modality=any_modality)
     labelled: list[Labelled] = []
+    failed: list[Failed] = []
     for one in tqdm(written, total=len(found), unit="image", disable=None):
+        if isinstance(one, Failed):
+            failed.append(one)
+            place = f"input {1 + found.index(one.item)} of {len(found)}: {one.item.name}"
+            tqdm.write(f"{place}: {'left out' if one.before else 'failed'}: {one.problem}")
+            continue
         labelled.append(one)
         if pictures and one.item.read is not None:
             figure = plots.outlines(one.item.read(), read_labels(one.path))
             save_figure(figure, one.path.parent / PICTURES / f"{one.item.name}.png")
-    total = sum(one.n_objects for one in labelled)
-    for note in warnings_for(labelled, segmenter.intended_use):
+    total = sum(one.found.n_objects for one in labelled)
+    for note in warnings_for([(one.item, one.found) for one in labelled], segmenter.intended_use):
         typer.echo(f"note: {note}", err=True)
-    images = f"{counted(len(found), 'label image')} with {counted(total, 'soma')}"
+    images = f"{counted(len(labelled), 'label image')} with {counted(total, 'soma')}"
     typer.echo(f"Written: {images} to {output}, objects.csv and predictions.json")
+    if failed:
+        problems = {one.item.name: one.problem for one in failed}
+        again = "mend these or leave them out, and run the same command again"
+        raise some_left_out(problems, len(found), what="input", done="segmented", next_step=again)
     typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
 
 

@@ -199,7 +199,7 @@ def score(
     """Score tracks by their points and, with both label movies, by their masks."""
     from somanet.core.files import write_json
     from somanet.evaluation.lineages import lineage_scores
-    from somanet.evaluation.tracks import match_points, track_scores
+    from somanet.evaluation.tracks import match_points, note_on_short, track_scores
     from somanet.evaluation.windows import Window, confine
     from somanet.io.label_checks import CheckedFrames, describe_doubts
     from somanet.io.label_movies import open_label_movie
@@ -225,6 +225,8 @@ def score(
         true, pred = (one.tracks for one in read)
     if scale is not None or not folders:
         matches = match_points(true, pred, max_distance_um=max_distance_um, min_reference_frames=min_reference_frames)
+        if too_short := note_on_short(true, min_reference_frames):
+            typer.echo(f"note: {reference}: {too_short}", err=True)
         found["points"] = confine(matches, window.points(true), window.points(pred)), {}, {}
     if result_labels is not None and reference_labels is not None:
         with open_label_movie(reference_labels) as true_labels, open_label_movie(result_labels) as pred_labels:

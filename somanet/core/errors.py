@@ -16,6 +16,10 @@ class SomaNetError(Exception):
     """
 
 
+class CannotWrite(SomaNetError):
+    """An output that the system does not let be written."""
+
+
 class WrongType(SomaNetError, TypeError):
     """An argument of another kind than is expected."""
 
@@ -35,31 +39,31 @@ def first_line(error: BaseException) -> str:
     return line if line.endswith(".") else line + "."
 
 
-def explain(error: OSError, path: Path) -> SomaNetError:
+def explain(error: OSError, path: Path) -> CannotWrite:
     """Turn an operating-system error into a one-line message with the next step."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SomaNetError(
+        return CannotWrite(
             f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again. {SPACE}."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return SomaNetError(
+        return CannotWrite(
             f"Cannot write {path}: permission denied or read-only folder. Choose another place, or make it writable."
         )
     if error.errno == errno.ENAMETOOLONG:
-        return SomaNetError(
+        return CannotWrite(
             f"Cannot write {path}: the name is longer than the file system allows. Choose a shorter one."
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return SomaNetError(
+        return CannotWrite(
             f"Cannot write {path}: a file is in the way of a folder, or a folder in the way of a file. Choose another "
             "place, or rename it."
         )
     if error.errno == errno.EFBIG:
-        return SomaNetError(
+        return CannotWrite(
             f"Cannot write {path}: the file is larger than the file system or a limit of this shell (`ulimit -f`) "
             "allows. Raise the limit, or choose another place."
         )
-    return SomaNetError(
+    return CannotWrite(
         f"Cannot write {path}: {error.strerror or error}. Check that its disk is there and works, or choose another "
         "place."
     )

@@ -1,10 +1,10 @@
-"""No command overwrites its own input or replaces a file that SomaNet did not write.
+"""No command overwrites its own input or replaces a file that it did not write.
 
 A command is :func:`guarded`: it declares what it reads and where it writes. Everything then written through
 :func:`somanet.core.files.atomic_path` is checked against that. Outside a guarded command (a DVC stage, whose outputs
 DVC owns, or a library call) only what :func:`reading` names is protected.
 
-Which files SomaNet wrote is known from :mod:`somanet.core.written`.
+Which files SomaNet wrote, and which command, is known from :mod:`somanet.core.written`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from somanet.core.file_state import is_kind, number_of, real_path, user_number
 from somanet.core.hashing import is_hidden, sha256_file
 from somanet.core.locks import Locks, make_own_folder
 from somanet.core.writable import check_replaceable, check_writable
-from somanet.core.written import add_notes, is_known
+from somanet.core.written import add_notes, foreign_writer, is_known
 
 
 class _Inputs:
@@ -76,6 +76,7 @@ class _Work:
     inputs: _Inputs
     outputs: tuple[Path, ...] = ()
     replace: bool = False
+    command: str = ""
     kept: list[Path] = field(default_factory=list)
 
 
@@ -90,6 +91,7 @@ def guarded(
     shallow: Iterable[Path] = (),
     outputs: Sequence[Path] = (),
     replace: bool = False,
+    command: str = "",
 ) -> Iterator[list[Path]]:
     """Hold all that a block writes against what it reads and what was there before.
 
@@ -99,7 +101,8 @@ def guarded(
         inputs: files and folders that it reads; in such a folder nothing is written.
         shallow: folders of which it reads the files, but not the folders inside, in which it may write.
         outputs: files and folders that it writes, or writes into.
-        replace: the user allowed replacing files that SomaNet did not write.
+        replace: the user allowed replacing files that this command did not write.
+        command: its name. What it writes is noted with it, and may be replaced by the same command only.
 
     Yields:
         where what was replaced so is kept; grows while the block works.
@@ -107,7 +110,7 @@ def guarded(
     Raises:
         SomaNetError: on entry: an output is an input, lies in one, or cannot be written.
     """
-    work = _Work(_Inputs(inputs), tuple(map(real_path, outputs)), replace)
+    work = _Work(_Inputs(inputs), tuple(map(real_path, outputs)), replace, command)
     new = [folder for output in work.outputs for folder in (output, *output.parents) if not os.path.lexists(folder)]
     for path in shallow:
         work.inputs.add(path, shallow=True)
@@ -198,13 +201,13 @@ def release(path: Path) -> None:
 
 
 def replacing() -> bool:
-    """Whether the user allowed the running command to replace files that SomaNet did not write."""
+    """Whether the user allowed the running command to replace files that it did not write."""
     return any(work.replace for work in _work)
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether there is something at an output that SomaNet did not write, and --replace lets it go."""
-    return replacing() and _is_output(path) and os.path.lexists(path) and not is_known(path)
+    """Whether there is something at an output that this command did not write, and --replace lets it go."""
+    return replacing() and _is_output(path) and os.path.lexists(path) and _why_foreign(path) is not None
 
 
 def keep(place: Path) -> Path:
@@ -221,7 +224,7 @@ def inputs_in(folder: Path) -> list[Path]:
 
 
 def check_write(path: Path) -> None:
-    """Refuse to create or replace a file or folder that is an input, or that SomaNet did not write.
+    """Refuse to create or replace a file or folder that is an input, or that the running command did not write.
 
     Raises:
         SomaNetError: naming the file at risk; or see :func:`check_replaceable`.
@@ -256,24 +259,42 @@ def note_writing(new: Path, path: Path) -> None:
     """
     if not _is_output(path):
         return
+    command = _command_of(path)
     if not new.is_dir():
-        add_notes(path.parent, {path.name: sha256_file(new)})
+        add_notes(path.parent, {path.name: sha256_file(new)}, command)
         return
     # Of a folder the notes lie in it, so that they move and are copied with it.
     files = sorted(file for file in new.rglob("*") if file.is_file() and not is_hidden(file.relative_to(new)))
-    add_notes(new, {file.relative_to(new).as_posix(): sha256_file(file) for file in files})
+    add_notes(new, {file.relative_to(new).as_posix(): sha256_file(file) for file in files}, command)
 
 
 def _check_known(path: Path) -> None:
-    if _is_output(path) and not replacing() and os.path.lexists(path) and not is_known(path):
-        what = (
-            "contains files that SomaNet did not write, or that were changed since,"
-            if path.is_dir()
-            else ("was not written by SomaNet, or was changed since,")
-        )
-        raise SomaNetError(
-            f"{path} {what} and would be replaced. Choose another output, or give --replace to allow it."
-        )
+    if not _is_output(path) or replacing() or not os.path.lexists(path):
+        return
+    if (why := _why_foreign(path)) is not None:
+        raise SomaNetError(f"{path} {why} and would be replaced. Choose another output, or give --replace to allow it.")
+
+
+def _why_foreign(path: Path) -> str | None:
+    """Why the running command is not to replace an output that is there; None if it may."""
+    folder = path.is_dir()
+    if not is_known(path):
+        if folder:
+            return "contains files that SomaNet did not write, or that were changed since,"
+        return "was not written by SomaNet, or was changed since,"
+    command = _command_of(path)
+    writer = foreign_writer(path, command)
+    if writer is None or (not writer and not folder):  # of a file whose note does not tell, any command may be meant
+        return None
+    by = f"`somanet {writer}`" if writer else "an earlier version of SomaNet"
+    return f"{'contains what' if folder else 'was written by'} {by}{' wrote' if folder else ''}"
+
+
+def _command_of(path: Path) -> str:
+    """The command whose output a path is, or lies in."""
+    place = real_path(path)
+    found = (work.command for work in _work if any(place.is_relative_to(output) for output in work.outputs))
+    return next(found, "")
 
 
 def _is_output(path: Path) -> bool:

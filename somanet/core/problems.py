@@ -22,6 +22,10 @@ Kind = Literal[
 ]
 
 
+CHOICE: Kind = "wrong shape"
+"""The kind of a problem that an option solves: which channel, which plane."""
+
+
 class FileProblem(SomaNetError):
     """A file that cannot be used, and why.
 

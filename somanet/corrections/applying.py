@@ -67,6 +67,8 @@ class _Application:
             for i, before in enumerate(edit.before)
             if before is None
         }
+        if len(set(begun.values())) < len(begun):
+            raise _DoesNotFit("Two of its tracks are one in these results.")
         changes = [(row, mask) for row, mask in zip(rows, edit.after, strict=True) if row is not None]
         for row, mask in changes:
             self._somas.draw(row, mask)

@@ -133,8 +133,17 @@ def read(path: Path | str, *, movie_sha256: str | None = None, position: str | N
     return Corrections(path, hashlib.sha256(content).hexdigest(), header, tuple(edits), torn, content)
 
 
-def check_movie(header: Header, movie_sha256: str, path: Path, *, position: str | None) -> None:
+def check_movie(
+    header: Header, movie_sha256: str, path: Path, *, position: str | None, asked: str | None = None
+) -> None:
     """Refuse corrections of another movie, or of another one in the same file.
+
+    Args:
+        header: of the corrections.
+        movie_sha256: of the movie.
+        path: of the corrections, for the message.
+        position: the movie's name in its file, where there are several.
+        asked: how it was chosen, by name or number, which older versions recorded.
 
     Raises:
         SomaNetError: naming both.
@@ -145,7 +154,7 @@ def check_movie(header: Header, movie_sha256: str, path: Path, *, position: str 
             f"{header.movie_sha256[:_LONGEST_SHOWN]}…), and this one has {movie_sha256[:_LONGEST_SHOWN]}…. Name the "
             "movie they were made on; was it converted or cut since?"
         )
-    if None not in (header.position, position) and header.position != position:
+    if None not in (header.position, position) and header.position not in (position, asked):
         raise SomaNetError(
             f"{path} has corrections of the position {header.position!r} of the movie {header.movie!r}, and these "
             f"results are of its position {position!r}. Name the results of that position, analysed with "

@@ -132,6 +132,18 @@ def match_points(
     return matches
 
 
+def note_on_short(reference: pd.DataFrame, min_reference_frames: int) -> str | None:
+    """That no reference track is long enough to be counted by :func:`match_points`, and what to do; None if one is."""
+    lengths = reference.groupby("track_id")["frame"].count()
+    if not len(lengths) or lengths.max() >= min_reference_frames:
+        return None
+    longest = int(lengths.max())
+    return (
+        f"Nothing is scored by points: reference tracks of fewer than {min_reference_frames} frames are ignored, and "
+        f"of {len(lengths)} the longest has {longest}. --min-reference-frames {longest} or less counts them."
+    )
+
+
 def _nearest(true: pd.DataFrame, pred: pd.DataFrame, max_distance_um: float) -> list[tuple[int, int]]:
     from scipy.optimize import linear_sum_assignment
 

@@ -125,7 +125,7 @@ class KeptMovie(Movie):
         self.n_frames, self.shape_YX, self.n_planes = movie.n_frames, movie.shape_YX, movie.n_planes
         self.n_channels, self.notes = movie.n_channels, movie.notes
         self.dtype, self.file_calibration = movie.dtype, movie.file_calibration
-        self.truncated, self.unnamed = movie.truncated, movie.unnamed
+        self.truncated, self.unnamed, self.position = movie.truncated, movie.unnamed, movie.position
 
     def frame(self, t: int) -> np.ndarray:
         """Frame ``t``; see :meth:`somanet.io.movie_base.Movie.frame`."""

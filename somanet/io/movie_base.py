@@ -14,7 +14,7 @@ from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.problems import FileProblem
 from somanet.io.decoding import usable
-from somanet.io.movie_layout import Layout
+from somanet.io.movie_layout import Layout, Wanted, choose_position, name_of_position
 
 
 class Movie(Sequence[Any]):
@@ -33,6 +33,8 @@ class Movie(Sequence[Any]):
         truncated: the file breaks off, and only the frames before the cut are available.
         unnamed: the file does not name the axis of its pages, and they were taken for time points.
         n_channels: channels or colours in the file, of which one is read.
+        position: which of several movies in the file this is, by its name there: the same however it was chosen. None
+            if there is only one.
         notes: what a reader of the results has to know about the file, in sentences.
     """
 
@@ -47,7 +49,19 @@ class Movie(Sequence[Any]):
     unnamed: bool = False
     n_channels: int = 1
     notes: tuple[str, ...] = ()
+    position: str | None = None
     _layout: Layout
+
+    def _take_position(self, names: Sequence[str], wanted: Wanted) -> int:
+        """The number of the wanted one of a file's movies, whose name is kept.
+
+        Raises:
+            FileProblem: as for :func:`somanet.io.movie_layout.choose_position`.
+        """
+        number = choose_position(names, wanted.position, str(self.path))
+        if len(names) > 1:
+            self.position = name_of_position(names, number)
+        return number
 
     def _take_layout(self, layout: Layout, dtype: np.dtype) -> None:
         """Set what follows from the meaning of a file's axes and the type of its pixels.

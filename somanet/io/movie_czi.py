@@ -14,7 +14,7 @@ from somanet.core.documents import parse_xml
 from somanet.core.limits import XML_BYTES
 from somanet.core.problems import FileProblem
 from somanet.io.movie_base import Movie, project
-from somanet.io.movie_layout import Wanted, choose_position, find_layout
+from somanet.io.movie_layout import Wanted, find_layout
 from somanet.io.scale import square_um, to_minutes, to_um
 from somanet.io.trial_opening import try_opening
 
@@ -53,10 +53,10 @@ class CziMovie(Movie):
         roi = self._file.total_bounding_rectangle_no_pyramid
         if scenes:
             numbers = sorted(scenes)
-            chosen = choose_position(_scene_names(root, numbers), wanted.position, str(self.path))
+            chosen = self._take_position(_scene_names(root, numbers), wanted)
             self._scene, roi = numbers[chosen], scenes[numbers[chosen]]
         else:
-            choose_position(("0",), wanted.position, str(self.path))
+            self._take_position(("0",), wanted)
         self._roi = (roi.x, roi.y, roi.w, roi.h)
         kinds = set(self._file.pixel_types.values())
         kind = next(iter(kinds)) if len(kinds) == 1 else ""

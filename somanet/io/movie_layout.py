@@ -186,6 +186,12 @@ def choose_position(names: Sequence[str], position: int | str | None, source: st
     raise FileProblem(f"{source}: there is no position {text[:80]}; the file has {listed}.", "wrong shape")
 
 
+def name_of_position(names: Sequence[str], number: int) -> str:
+    """What chooses a position in :func:`choose_position`: its name if no other has it, else its number."""
+    name = names[number]
+    return name if list(names).count(name.strip()) == 1 and name == name.strip() else str(number)
+
+
 def _as_time(sizes: dict[str, int], stored: str) -> str | None:
     """The value of `--axes` that makes time of a stored axis; None if there is no such axis to speak of."""
     if sizes.get(stored, 1) == 1:

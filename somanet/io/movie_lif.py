@@ -13,7 +13,7 @@ from somanet.core.limits import XML_BYTES
 from somanet.core.problems import FileProblem
 from somanet.io.frame_times import frame_times
 from somanet.io.movie_base import Movie, project
-from somanet.io.movie_layout import Wanted, choose_position, describe_axes, find_layout
+from somanet.io.movie_layout import Wanted, describe_axes, find_layout
 from somanet.io.scale import square_um, to_um
 
 _KNOWN = "TZCYXS"
@@ -38,7 +38,7 @@ class LifMovie(Movie):
             raise FileProblem(f"{self.path}: the file has no images. Was the recording stopped?", "not an image")
         names = [str(image.path) for image in images]
         names = names if len(set(names)) == len(names) else [str(i) for i in range(len(names))]
-        self._image: Any = images[choose_position(names, wanted.position, str(self.path))]
+        self._image: Any = images[self._take_position(names, wanted)]
         self._stored = tuple(map(str, self._image.sizes))
         # a wavelength, a tile or a rotation has no letter of its own here; --axes can make channels of it
         axes = "".join(axis if axis in _KNOWN else axis.lower() for axis in self._stored)

@@ -13,7 +13,7 @@ from somanet.core.limits import HARMLESS_BYTES, PAGES
 from somanet.io.bounded_decoding import decode_bounded
 from somanet.io.frame_times import FrameTimes, frame_times
 from somanet.io.movie_base import Movie, project
-from somanet.io.movie_layout import Wanted, choose_position, find_layout
+from somanet.io.movie_layout import Wanted, find_layout
 from somanet.io.scale import square_um, to_minutes
 from somanet.io.trial_opening import try_opening
 
@@ -48,7 +48,7 @@ class Nd2Movie(Movie):
         names = [str(getattr(point, "name", None) or i) for i, point in enumerate(self._points())]
         if len(names) != positions or len(set(names)) < positions:
             names = [str(i) for i in range(positions)]
-        self._position = choose_position(names, wanted.position, str(self.path))
+        self._position = self._take_position(names, wanted)
         channels = [str(one.channel.name) for one in self._metadata().channels or ()]
         axes = "".join(sizes) if all(len(axis) == 1 for axis in sizes) else "?" * len(sizes)
         layout = find_layout(axes, tuple(sizes.values()), wanted, str(self.path), channels=channels)

@@ -13,7 +13,7 @@ from somanet.core.foreign import check_file, file_text
 from somanet.core.limits import FRAMES, PAGES, XML_BYTES
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import open_tiff
-from somanet.io.movie_layout import Wanted, choose_position, find_layout
+from somanet.io.movie_layout import Wanted, find_layout
 from somanet.io.movie_planes import Plane, PlanesMovie
 from somanet.io.movie_tiff import check_whole
 from somanet.io.tiff_files import name_inside
@@ -35,7 +35,7 @@ class OmeSetMovie(PlanesMovie):
             raise FileProblem(f"{path}: expected OME-XML with an image, found none. Is it whole?", "not an image")
         names = [image.get("Name") or "" for image in images]
         names = names if all(names) and len(set(names)) == len(names) else [str(i) for i in range(len(names))]
-        number = choose_position(names, wanted.position, str(path))
+        number = self._take_position(names, wanted)
         pixels = images[number].find("./Pixels")
         if pixels is None:
             raise FileProblem(f"{path}: the image {names[number][:80]} has no pixels.", "not an image")

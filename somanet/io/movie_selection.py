@@ -21,7 +21,7 @@ class MovieSelection(Movie):
         self.n_frames, self.shape_YX, self.n_planes = len(self._frames), movie.shape_YX, movie.n_planes
         self.n_channels, self.notes = movie.n_channels, movie.notes
         self.dtype, self.file_calibration = movie.dtype, movie.file_calibration
-        self.truncated, self.unnamed = movie.truncated, movie.unnamed
+        self.truncated, self.unnamed, self.position = movie.truncated, movie.unnamed, movie.position
 
     def _read(self, t: int) -> np.ndarray:
         return self._movie.frame(self._frames[t])

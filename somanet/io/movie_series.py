@@ -21,7 +21,7 @@ from somanet.io.decoding import decode_pixels
 from somanet.io.frame_times import frame_times
 from somanet.io.image_names import Plane, Series, find_series, is_image_name, leave_out_thumbnails
 from somanet.io.micro_manager import ELAPSED, METADATA, beside_images
-from somanet.io.movie_layout import Wanted, choose_position, find_layout
+from somanet.io.movie_layout import Wanted, find_layout
 from somanet.io.movie_planes import PlanesMovie
 from somanet.io.photometric import light_of
 from somanet.io.tiff_scale import tiff_calibration
@@ -48,7 +48,7 @@ class SeriesMovie(PlanesMovie):
         self.path = path
         series = the_series(path)
         self.files = (path,) if path.is_dir() else series.files
-        choose_position(("0",), wanted.position, str(path))
+        self._take_position(("0",), wanted)
         self._where = series.planes
         first = series.planes[0, 0, 0]
         data = file_bytes(first, "an image", IMAGE_BYTES)

@@ -14,7 +14,7 @@ from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
 from somanet.io.file_kinds import READ_BYTES, found_instead
 from somanet.io.movie_base import Movie, project
-from somanet.io.movie_layout import Wanted, choose_position, describe_axes, find_layout, flat_index, split_axes
+from somanet.io.movie_layout import Wanted, describe_axes, find_layout, flat_index, split_axes
 from somanet.io.photometric import light_of
 from somanet.io.tiff_files import companion_of, companions, missing_files, used_files
 from somanet.io.tiff_scale import ome_channel_names, tiff_calibration
@@ -59,9 +59,9 @@ class TiffMovie(Movie):
             and all(s.axes == "YX" and s.shape == main[0].shape and s.dtype == main[0].dtype for s in main)
         )
         if self._page_per_series:
-            number = choose_position(("0",), wanted.position, str(self.path))
+            number = self._take_position(("0",), wanted)
         else:
-            number = choose_position(_series_names(main), wanted.position, str(self.path))
+            number = self._take_position(_series_names(main), wanted)
         series = main[number]
         axes, shape = series.axes, series.shape
         if self._page_per_series:

@@ -13,7 +13,7 @@ from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie
 from somanet.io.movie_choices import choose_channel, choose_planes
-from somanet.io.movie_layout import Wanted, choose_position
+from somanet.io.movie_layout import Wanted
 
 _CONTAINERS = "avi,mov,matroska,webm"
 _COLOURS = ("red", "green", "blue")
@@ -44,7 +44,7 @@ class VideoMovie(Movie):
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self.files = path, (path,)
         choose_planes(1, wanted.z, str(path), described="a video")
-        choose_position(("0",), wanted.position, str(path))
+        self._take_position(("0",), wanted)
         if wanted.axes is not None:
             raise FileProblem(
                 f"{path}: a video has only time, height, width and colours, which need no --axes. Leave it out.",

@@ -16,7 +16,7 @@ from somanet.core.limits import CHUNKS
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie, project
-from somanet.io.movie_layout import Layout, Wanted, choose_position, find_layout
+from somanet.io.movie_layout import Layout, Wanted, find_layout
 from somanet.io.scale import square_um, to_minutes, to_um
 from somanet.io.zarr_decoding import bounded
 from somanet.io.zarr_metadata import METADATA, check_zarr, n_chunks
@@ -35,7 +35,10 @@ class ZarrMovie(Movie):
         self.path, self.files = path, (path,)
         check_zarr(path)
         with parsing(path, "a zarr array or OME-Zarr image"):
-            node = _position(zarr.open(str(path), mode="r"), wanted, path)
+            root: Any = zarr.open(str(path), mode="r")
+            names = _positions(root, path)
+            number = self._take_position(names or ("0",), wanted)
+            node = root[names[number]] if names else root
         image = _Image(node, _array_axes(node), {}, ()) if isinstance(node, zarr.Array) else _multiscale(node, path)
         self._array = bounded(image.array)
         self._take_layout(self._find_layout(image, wanted), self._array.dtype)
@@ -96,8 +99,8 @@ class _Image:
     channels: tuple[str, ...]
 
 
-def _position(node: Any, wanted: Wanted, path: Path) -> Any:
-    """The array or image that was asked for; bioformats2raw writes each position as a group 0, 1, … of its own."""
+def _positions(node: Any, path: Path) -> tuple[str, ...]:
+    """The groups 0, 1, … that bioformats2raw writes, one for each position; none where there is one movie."""
     attributes: dict[str, Any] = dict(node.attrs)
     ome = attributes.get("ome", attributes)
     ome = ome if isinstance(ome, dict) else {}
@@ -112,8 +115,7 @@ def _position(node: Any, wanted: Wanted, path: Path) -> Any:
             "wrong shape",
         )
     if isinstance(node, zarr.Array) or "bioformats2raw.layout" not in ome or "multiscales" in ome:
-        choose_position(("0",), wanted.position, str(path))
-        return node
+        return ()
     names = sorted((name for name in node.group_keys() if name.isdecimal()), key=int)
     if not names:
         raise FileProblem(
@@ -121,7 +123,7 @@ def _position(node: Any, wanted: Wanted, path: Path) -> Any:
             "of it copied? Fetch it again.",
             "missing",
         )
-    return node[names[choose_position(tuple(names), wanted.position, str(path))]]
+    return tuple(names)
 
 
 def _array_axes(array: Any) -> tuple[str, ...]:

@@ -160,7 +160,7 @@ NEEDS = (
         _flagged("even_frames"),
         lambda _: UNEVEN,
         _said("their frames are at unequal times"),
-        "Corrected frequency, length, speed and pauses, and the displacement in an hour,",
+        "Corrected frequency, length, speed and pauses, and the net speed over an hour,",
     ),
 )
 """Of a whole movie, and so of each of its cells; where no movie meets several, the last one is the reason given."""

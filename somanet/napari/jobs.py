@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NUMBERS = (
     ("frequency_corrected_per_h", "saltations per hour", ""),
-    ("rms_speed_1h_um_per_h", "net displacement in an hour", " µm/h"),
+    ("rms_speed_1h_um_per_h", "net speed over an hour", " µm/h"),
 )
 """Of `summary.json`: name, words, unit."""
 REACH_DIAMETERS = 2.5

@@ -6,7 +6,7 @@ Nothing here depends on tracks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,11 +122,12 @@ def measure_drift(
     height, width = np.shape(frames[0])
     shown = [t for t in range(len(frames)) if t not in blank_frames]
     # Without masks, cells that move over a still background would pass for a scene behind a fixed pattern.
-    pattern = None if masks is None else _fixed_pattern(background, shown)
+    sampled = {} if masks is None else {t: background(t) for t in _spread(shown)}
+    pattern = _fixed_pattern([found for found in sampled.values() if found is not None])
 
     def prepared() -> Iterator[Background | None]:
         for t in range(len(frames)):
-            found = background(t)
+            found = sampled.pop(t) if t in sampled else background(t)
             yield found if pattern is None or found is None else found.without(pattern)
 
     path = follow(prepared())
@@ -135,17 +136,20 @@ def measure_drift(
     )
 
 
-def _fixed_pattern(background: Callable[[int], Background | None], shown: list[int]) -> Image | None:
+def _spread(shown: Sequence[int]) -> list[int]:
+    """Frames from the whole of a movie; none of a short one."""
+    if len(shown) < FEWEST_SAMPLED:
+        return []
+    return [shown[i] for i in np.unique(np.linspace(0, len(shown) - 1, SAMPLED_FRAMES).round().astype(int))]
+
+
+def _fixed_pattern(sampled: Sequence[Background]) -> Image | None:
     """What stays in place on the camera while the scene moves, if it hides the scene's motion; else None.
 
     Dust, a scale bar or fixed noise of the sensor pull the registration towards 0. The median of frames spread over the
     movie contains them, and a still background as well. Without it the background of a moving stage can still be
     followed, and moves further than before; that of a still one is gone.
     """
-    if len(shown) < FEWEST_SAMPLED:
-        return None
-    at = np.unique(np.linspace(0, len(shown) - 1, SAMPLED_FRAMES).round().astype(int))
-    sampled = [found for i in at if (found := background(shown[i])) is not None]
     if len(sampled) < FEWEST_SAMPLED:
         return None
     # Sorting is four times as fast as `np.median` along the first axis, and gives the same.
@@ -153,12 +157,16 @@ def _fixed_pattern(background: Callable[[int], Background | None], shown: list[i
     pattern = (ordered[(len(sampled) - 1) // 2] + ordered[len(sampled) // 2]) / np.float32(2)
     # Whole pixels decide: half the resolution has to do.
     enough = LEAST_MEASURED * len(sampled) + 1
-    seen = follow([one.halved for one in sampled]).places
+    seen = follow([one.halved for one in sampled], anchored=False).places
     shift = np.array([place.shift_yx_px for place in seen if place.measured]).reshape(-1, 2)
     # A scene that is seen to move is not hidden; less its median it would leave a dark twin where it rests longest.
     if len(shift) < enough or np.ptp(shift, axis=0).max() > PATTERN_PX:
         return None
-    without = follow([one.without(pattern).halved for one in sampled]).places
+    # A pattern that hides the scene is at least as strong, so that it was seen with s / (2s + n) of all or more, if the
+    # scene is clear beside noise alone, with s / (s + n).
+    if np.mean([place.quality for place in seen[1:] if place.measured]) < CLEAR / (1 + CLEAR):
+        return None
+    without = follow([one.without(pattern).halved for one in sampled], anchored=False).places
     both = [(a, b) for a, b in zip(seen, without, strict=True) if b.measured and a.measured]
     if len(both) < enough:
         return None

@@ -144,11 +144,12 @@ class ScenePath:
         return long >= short
 
 
-def follow(backgrounds: Iterable[Background | None]) -> ScenePath:
+def follow(backgrounds: Iterable[Background | None], *, anchored: bool = True) -> ScenePath:
     """The place of every frame; a few frames in memory at a time.
 
     Args:
         backgrounds: in order of time; None for a frame that shows nothing.
+        anchored: compare frames with anchors; without, shifts are the same, and lives and the true errors are unknown.
     """
     path: list[Place] = []
     lives: list[tuple[int, bool]] = []
@@ -185,6 +186,10 @@ def follow(backgrounds: Iterable[Background | None]) -> ScenePath:
             continue
         place = reference.place.then(step)
         reference.blend(step)
+        if not anchored:
+            path.append(place)
+            last, lost = (background, place), None
+            continue
         check = anchor.compared(background, place)
         if not _shows_the_same(check, background) or check.overlap < LEAST_OVERLAP:
             lives.append((t - anchor.since, check.overlap >= LEAST_OVERLAP))

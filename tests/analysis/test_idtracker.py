@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -187,6 +188,20 @@ def test_a_single_frame_is_exported(tmp_path: Path) -> None:
     assert (written.n_frames, decoded(tmp_path / "out" / VIDEO).shape) == (1, (1, Y, X))
 
 
+def test_labels_of_other_results_are_refused(tmp_path: Path) -> None:
+    """`labels.tif` of another analysis in the results' place, and beside results that had none."""
+    folder = results(tmp_path)
+    other = results(tmp_path / "other", labels()[:, :, ::-1])
+    (folder / "labels.tif").write_bytes((other / "labels.tif").read_bytes())
+    with pytest.raises(SomaNetError, match=r"labels\.tif was changed or removed since it was written"):
+        export_for_idtracker(folder, tmp_path / "out")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
+    with pytest.raises(SomaNetError, match=r"labels\.tif was not written with these results"):
+        export_for_idtracker(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     folder = results(tmp_path, np.zeros_like(labels()))
     with pytest.raises(SomaNetError, match="found none in 4 frames"):
@@ -197,7 +212,11 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match="no such file"):
         export_for_idtracker(folder, tmp_path / "out", movie=MovieSource(tmp_path / "none.tif", "none"))
     (folder / "labels.tif").unlink()
-    with pytest.raises(SomaNetError, match="masks"):
+    with pytest.raises(SomaNetError, match="changed or removed"):
+        export_for_idtracker(folder, tmp_path / "out")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
+    with pytest.raises(SomaNetError, match="found none: its tracks were given without them"):
         export_for_idtracker(folder, tmp_path / "out")
     with pytest.raises(SomaNetError, match="somanet analyze"):
         export_for_idtracker(tmp_path, tmp_path / "out")

@@ -32,6 +32,17 @@ def test_a_movie_is_described(tmp_path: Path) -> None:
     assert not facts["truncated"]
 
 
+def test_a_position_is_the_same_by_its_name_and_by_its_number(tmp_path: Path) -> None:
+    """Corrections and cohorts know a movie by it; where there is only one, it is none."""
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tiff:
+        for name in ("A1", "B2"):
+            tiff.write(frames_TYX(), photometric="minisblack", metadata={"axes": "TYX", "Name": name})
+    for asked in ("B2", "1"):
+        source = MovieSource(tmp_path / "a.ome.tif", "a", None, 2.0, 20.0, position=asked)
+        assert source.describe()["position"] == "B2"
+    assert MovieSource(save_movie(tmp_path / "one.tif"), "one", position="0").describe()["position"] is None
+
+
 def test_a_given_scale_goes_before_the_file_s(tmp_path: Path) -> None:
     path = save_movie(tmp_path / "a.tif")
     source = MovieSource(path, "a", pixel_size_um=0.5)

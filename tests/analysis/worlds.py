@@ -13,6 +13,7 @@ from somanet.analysis import names
 from somanet.analysis.stages.migrate import migrate_movie
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.files import make_folder, read_json, write_json
+from somanet.core.hashing import sha256_file
 from somanet.core.result_records import hashes_of
 from somanet.core.schema import TRACKS
 from somanet.io.label_movies import write_label_movie
@@ -48,8 +49,10 @@ def save_labelled(folder: Path, labels_TYX: np.ndarray, movie: Path, scale: Cali
     """A movie's folder of results, as far as its labels and its manifest go."""
     size = {"n_frames": len(labels_TYX), "shape_YX": labels_TYX.shape[1:], "largest_id": int(labels_TYX.max())}
     write_label_movie(folder / names.LABELS_TIFF, labels_TYX, **size, calibration=scale)
-    about = {"file": movie.name, "sha256": sha256_movie(movie), "channel": None, "z": None, "axes": None}
-    content = {"somanet": "0", "files": {}, "code": {}, "parameters": {}, "input": about}
+    known = {"movie": movie.name, "file": movie.name, "sha256": sha256_movie(movie)}
+    about = known | {"channel": None, "z": None, "axes": None}
+    files = {names.LABELS_TIFF: sha256_file(folder / names.LABELS_TIFF)}
+    content = {"somanet": "0", "files": files, "code": {}, "parameters": {}, "input": about}
     write_json(folder / names.MANIFEST, content)
 
 

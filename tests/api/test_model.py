@@ -120,3 +120,46 @@ def test_a_network_that_cannot_be_opened_is_refused(
 def test_an_ensemble_is_named_by_a_list(bright: Path) -> None:
     with pytest.raises(somanet.SomaNetError, match="has the same weights"):
         somanet.load_model([bright, bright])
+
+
+def test_an_image_carries_the_notes_of_the_command(
+    bright: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somas of 27.1 and 25.5 px, of a network for 60 to 80 px, typically √(60·80) = 69: 69.3 / 26.3 = 2.6 times.
+
+    Of the two ways out, Python names its arguments.
+    """
+    from somanet.segmentation.network.checkpoint import save_checkpoint
+    from somanet.segmentation.network.settings import ModelSpec
+
+    use = {"diameter_px": [60.0, 80.0]}
+    save_checkpoint(tmp_path / "model", worlds.bright_network(), ModelSpec(), {"intended_use": use})
+    image = scene().image
+    write_image(tmp_path / "scene.png", image)
+    arguments = ("predict", "scene.png", "--output", "out", "--model", "model", "--rescale", 1)
+    assert worlds.somanet(*arguments, cwd=tmp_path) is None
+    told = [line.removeprefix("note: ") for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    found = somanet.load_model(tmp_path / "model", rescale=1).describe(image)
+    assert len(found.notes) == len(told) == 1
+    assert "--rescale 2.6 (or --diameter 26) brings them to" in told[0]
+    assert found.notes[0] == told[0].replace("--rescale", "rescale").replace("--diameter", "diameter_px")
+
+
+def test_pictures_that_cannot_be_segmented_are_told() -> None:
+    """Blurred noise: objects of which the bundled network is unsure. A saturated slab, 60 of 200 columns wide."""
+    from scipy import ndimage
+
+    rng = np.random.default_rng(1)
+    noise = ndimage.gaussian_filter(rng.standard_normal((160, 200)), 4, mode="wrap")
+    model = somanet.load_model(rescale=1)
+    found = model.describe(np.rint(1000 + 200 * noise / noise.std() + rng.normal(0, 15, noise.shape)).astype(np.uint16))
+    assert found.appearance is not None
+    assert found.appearance.like_noise
+    assert [note for note in found.notes if "look like those that this network draws where there are no somas" in note]
+    slab = rng.integers(10, 30, (160, 200)).astype(np.uint8)
+    slab[:, :60] = 255
+    found = model.describe(slab, any_modality=True)
+    assert found.clipping is not None
+    assert found.clipping.share == pytest.approx(0.3)
+    assert found.clipping.merges_somas
+    assert [note for note in found.notes if "% of the pixels are at the ceiling of 255" in note]

@@ -17,7 +17,16 @@ SIGNATURES = {
     "Analysis": ["folder", "kept=()"],
     "Calibration": ["pixel_size_um", "frame_interval_min", "times_h=None"],
     "Measurement": ["tracks", "measures"],
-    "Segmentation": ["labels_YX", "objects", "rescale", "n_haze", "inverted"],
+    "Segmentation": [
+        "labels_YX",
+        "objects",
+        "rescale",
+        "n_haze",
+        "inverted",
+        "notes",
+        "clipping",
+        "appearance",
+    ],
     "analyze": [
         *("movie", "output", "*model=None", "*pixel_size_um=None", "*frame_interval_min=None", "*times=None"),
         *("*channel=None", "*z=None", "*axes=None", "*position=None", "*allow_truncated=False"),
@@ -45,7 +54,16 @@ MEMBERS = {
     },
     "Measurement": {"cells", "measures", "notes", "pauses", "saltations", "statistics", "summary", "tracks"},
     "Model": {"describe", "engine", "folders", "for_movies", "notes", "segment", "sha256"},
-    "Segmentation": {"inverted", "labels_YX", "n_haze", "objects", "rescale"},
+    "Segmentation": {
+        "appearance",
+        "clipping",
+        "inverted",
+        "labels_YX",
+        "n_haze",
+        "notes",
+        "objects",
+        "rescale",
+    },
 }
 
 

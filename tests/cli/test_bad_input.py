@@ -248,8 +248,14 @@ def test_an_older_checkpoint_is_replaced_and_only_that(chain: Path, tmp_path: Pa
         tmp_path / "empty",
         tmp_path / "new",
     ):
-        with guarded(outputs=[place]):
+        with guarded(outputs=[place], command="train"):
             check_write(place)
+    for command in ("finetune", "export-video"):
+        with (
+            guarded(outputs=[chain / "models"], command=command),
+            pytest.raises(SomaNetError, match="what `somanet train` wrote"),
+        ):
+            check_write(chain / "models" / "nuclei")
 
 
 # A full disk, a store that refuses
@@ -323,7 +329,7 @@ def test_a_tracking_store_that_is_a_folder(project: Path, tmp_path: Path, monkey
 
 
 def test_a_bad_image_among_good_ones_leaves_the_labels_of_before(bad: Path, tmp_path: Path) -> None:
-    """Labels of other images without their rows in the table would be half a result."""
+    """An image that is damaged now does not cost the labels that it has from before; in a new folder, only itself."""
     for name, source in (("a.png", "good.png"), ("b.png", "good.png")):
         shutil.copyfile(bad / source, tmp_path / name)
     command = ("predict", "a.png", "b.png", "--model", bad / "model", "--output", "out")
@@ -333,8 +339,13 @@ def test_a_bad_image_among_good_ones_leaves_the_labels_of_before(bad: Path, tmp_
     error = somanet(*command, cwd=tmp_path)
     assert error is not None
     assert "b.png: the PNG is truncated" in error
+    assert "Earlier labels of b are in out and would be lost, so nothing was changed." in error
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "out"]
+    error = somanet(*command[:-1], "new", cwd=tmp_path)
+    assert error is not None
+    assert "1 of 2 inputs could not be segmented, for the reasons above: b. The others are done" in error
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.tif", "objects.csv", "predictions.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "new", "out"]
 
 
 # Missing calibration

@@ -84,6 +84,62 @@ def test_a_folder_of_images_of_different_sizes(bright: Path, tmp_path: Path) -> 
     assert [(one["file"], one["n_objects"]) for one in told["labels"]] == [("a.tif", 2), ("b.tif", 3), ("dark.tif", 0)]
 
 
+def test_damaged_images_cost_only_themselves(bright: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of five images one is no TIFF, one lost its last strip and one its end: all three are named, two are segmented.
+
+    The pixels of the last row are what fails last: the header of `strip` and that of `cut` are whole.
+    """
+    (tmp_path / "in").mkdir()
+    for name in ("a.tif", "z.png", "cut.png"):
+        write_image(tmp_path / "in" / name, photograph(draw(TWO_SOMAS)))
+    (tmp_path / "in" / "none.tif").write_bytes(b"no picture")
+    tifffile.imwrite(tmp_path / "in" / "strip.tif", photograph(draw(TWO_SOMAS)), rowsperstrip=8, compression="zlib")
+    with tifffile.TiffFile(tmp_path / "in" / "strip.tif") as tiff:
+        start, size = tiff.pages[0].dataoffsets[-1], tiff.pages[0].databytecounts[-1]
+    whole = bytearray((tmp_path / "in" / "strip.tif").read_bytes())
+    whole[start : start + size] = b"\xff" * size
+    (tmp_path / "in" / "strip.tif").write_bytes(whole)
+    (tmp_path / "in" / "cut.png").write_bytes((tmp_path / "in" / "cut.png").read_bytes()[:-40])
+    before = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    error = somanet("predict", "in", "--model", bright, "--output", "out", "--pictures", cwd=tmp_path)
+    assert error is not None
+    assert error.startswith("error: 3 of 5 inputs could not be segmented, for the reasons above: cut, none, strip. The")
+    shown = capsys.readouterr().out
+    for place, name in ((2, "cut"), (3, "none"), (4, "strip")):
+        assert f"input {place} of 5: {name}: left out: in/{name}." in shown
+    found = {file.stem: tifffile.imread(file) for file in sorted((tmp_path / "out").glob("*.tif"))}
+    assert list(found) == ["a", "z"]
+    assert all(same_objects(labels, draw(TWO_SOMAS)) for labels in found.values())
+    told = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))
+    assert [one["file"] for one in told["labels"]] == ["a.tif", "z.tif"]
+    assert [one["file"] for one in told["failed"]] == ["cut.tif", "none.tif", "strip.tif"]
+    assert all(one["problem"] for one in told["failed"])
+    assert {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()} == before
+
+
+def test_a_movie_whose_last_frame_is_damaged_costs_only_itself(bright: Path, tmp_path: Path) -> None:
+    """Frame 3 of 5 is none of the three that are looked at before the work; of labels before it none are left."""
+    frames = photograph(np.repeat(MOVIE_TYX[:1], 5, axis=0), np.uint16)
+    tifffile.imwrite(
+        tmp_path / "movie.tif", frames, photometric="minisblack", metadata={"axes": "TYX"}, compression="zlib"
+    )
+    with tifffile.TiffFile(tmp_path / "movie.tif") as tiff:
+        start, size = tiff.pages[3].dataoffsets[-1], tiff.pages[3].databytecounts[-1]
+    whole = bytearray((tmp_path / "movie.tif").read_bytes())
+    whole[start : start + size] = b"\xff" * size
+    (tmp_path / "movie.tif").write_bytes(whole)
+    write_image(tmp_path / "a.tif", photograph(draw(TWO_SOMAS)))
+    error = somanet("predict", "movie.tif", "a.tif", "--model", bright, "--output", "out", cwd=tmp_path)
+    assert error is not None
+    assert error.startswith("error: 1 of 2 inputs could not be segmented, for the reasons above: movie.")
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"a.tif", "objects.csv", "predictions.json"}
+    error = somanet("predict", "movie.tif", "--model", bright, "--output", "alone", cwd=tmp_path)
+    assert error is not None
+    assert error.startswith("error: movie.tif")
+    assert not (tmp_path / "alone").exists()
+
+
 @pytest.mark.parametrize("path", ["kaggle", "kaggle.zip", "pairs"])
 def test_a_data_set(bright: Path, tmp_path: Path, path: str) -> None:
     """`<id>/images/<id>.png` → `OUT/<id>.tif`; the masks beside are not inputs."""

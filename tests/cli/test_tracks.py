@@ -195,6 +195,15 @@ def test_short_reference_tracks_and_the_distance(world: Path) -> None:
         assert json.loads((world / "m.json").read_text())["points"][name] == value
 
 
+def test_reference_tracks_that_are_all_too_short_are_told(world: Path) -> None:
+    """The longest of both has 4 frames, fewer than the 10 that count: the dashes have a reason, and 4 solves it."""
+    pytest.importorskip("ctc_metrics")
+    said = run("score", world / "result.csv", world / "reference.csv")
+    assert "Nothing is scored by points: reference tracks of fewer than 10 frames are ignored" in said
+    assert "of 2 the longest has 4. --min-reference-frames 4 or less" in said
+    assert "Nothing" not in run("score", world / "result.csv", world / "reference.csv", "--min-reference-frames", 4)
+
+
 def test_two_challenge_folders(world: Path) -> None:
     """Their masks need no scale; with one, the centres are scored too. A reference in the challenge's layout also gets
     the challenge's own scores, which agree."""

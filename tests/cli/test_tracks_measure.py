@@ -185,7 +185,7 @@ def test_no_number_is_printed_without_its_interval_or_the_reason(tmp_path: Path)
     pd.DataFrame(rows, columns=["track", "frame", "y_um", "x_um"]).to_csv(tmp_path / "still.csv", index=False)
     output = run("tracks", "measure", tmp_path / "still.csv", *GIVEN, "--output", tmp_path / "out")
     numbers = [line for line in output.splitlines() if line[30:32] == "  " and line[:30].strip()][:10]
-    assert any("net displacement in an hour  " in line for line in numbers)
+    assert any("net speed over an hour  " in line for line in numbers)
     for line in numbers:
         assert "[" in line or "not estimated: " in line or line.endswith("this movie alone cannot tell")
         assert "e-" not in line

@@ -96,8 +96,8 @@ def test_a_command_may_change_what_it_reads_where_that_is_its_purpose(tmp_path: 
     assert params.read_text() == "a: 2\n"
 
 
-def run(output: Path, text: str, *, replace: bool = False) -> None:
-    with guarded(outputs=[output], replace=replace):
+def run(output: Path, text: str, *, replace: bool = False, command: str = "") -> None:
+    with guarded(outputs=[output], replace=replace, command=command):
         write_text(output, text)
 
 
@@ -116,6 +116,75 @@ def test_what_somanet_wrote_is_replaced_and_what_it_did_not_write_is_not(tmp_pat
     assert scores.read_text() == "4"
     assert (tmp_path / "scores.before.json").read_text() == "a person's remark"
     assert sorted(path.name for path in tmp_path.iterdir()) == [WRITTEN, "scores.before.json", "scores.json"]
+
+
+def save(place: Path, text: str, *, command: str, replace: bool = False) -> None:
+    """A folder with one file, as a command would write it."""
+    with guarded(outputs=[place], replace=replace, command=command) as kept:
+        with atomic_path(place) as folder:
+            folder.mkdir()
+            (folder / "content").write_text(text)
+        KEPT[:] = kept
+
+
+KEPT: list[Path] = []
+
+
+def test_a_command_replaces_no_folder_of_another_and_says_whose_it_is(tmp_path: Path) -> None:
+    """A video over a network would lose hours of training."""
+    place = tmp_path / "models"
+    save(place, "weights", command="train")
+    save(place, "better weights", command="train")
+    with pytest.raises(SomaNetError, match=r"models contains what `somanet train` wrote and would be .*--replace"):
+        save(place, "frames", command="export-video")
+    assert (place / "content").read_text() == "better weights"
+    save(place, "frames", command="export-video", replace=True)
+    assert [path.name for path in KEPT] == ["models.before"]
+    assert (tmp_path / "models.before" / "content").read_text() == "better weights"
+    assert (place / "content").read_text() == "frames"
+    save(place, "more frames", command="export-video")
+
+
+def test_a_command_replaces_no_file_of_another(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    with guarded(outputs=[table], command="compare"):
+        write_text(table, "1")
+    with (
+        pytest.raises(SomaNetError, match=r"table\.csv was written by `somanet compare` and would be replaced"),
+        guarded(outputs=[table], command="tracks measure"),
+    ):
+        pytest.fail("refused before the work")  # pragma: no cover
+    with guarded(outputs=[table], command="compare"):
+        write_text(table, "2")
+
+
+def test_one_file_of_another_command_keeps_a_folder(tmp_path: Path) -> None:
+    save(tmp_path / "set", "images", command="data select")
+    with guarded(outputs=[tmp_path / "set"], command="data rois"):
+        write_text(tmp_path / "set" / "outlines.zip", "outlines")
+    with pytest.raises(SomaNetError, match="contains what `somanet data rois` wrote"):
+        save(tmp_path / "set", "images", command="data select")
+
+
+def test_the_same_content_may_be_of_two_commands(tmp_path: Path) -> None:
+    for command in ("analyze", "correct"):
+        run(tmp_path / "a.json", "1", command=command, replace=True)
+    for command in ("analyze", "correct"):
+        run(tmp_path / "a.json", "1", command=command)
+    with pytest.raises(SomaNetError, match=r"written by `somanet analyze`"):
+        run(tmp_path / "a.json", "1", command="cohort")
+
+
+def test_where_a_note_does_not_tell_the_command_files_are_replaced_and_folders_are_not(tmp_path: Path) -> None:
+    """A table can be written again; a network of an earlier version is kept."""
+    run(tmp_path / "a.json", "1", command="analyze")
+    save(tmp_path / "network", "weights", command="train")
+    for notes in (tmp_path / WRITTEN, tmp_path / "network" / WRITTEN):
+        rows = [json.loads(line) for line in notes.read_text().splitlines() if line]
+        notes.write_text("".join(f"{json.dumps({'file': r['file'], 'sha256': r['sha256']})}\n" for r in rows))
+    run(tmp_path / "a.json", "2", command="analyze")
+    with pytest.raises(SomaNetError, match="contains what an earlier version of SomaNet wrote and would be replaced"):
+        save(tmp_path / "network", "new", command="train")
 
 
 def test_a_copy_elsewhere_is_not_known_and_a_moved_folder_is(tmp_path: Path) -> None:
@@ -137,7 +206,7 @@ def test_the_user_is_told_where_it_is_kept(tmp_path: Path) -> None:
 def test_notes_do_not_grow_when_the_same_is_written_again(tmp_path: Path) -> None:
     for text in "121212":
         run(tmp_path / "a.json", text)
-    assert len((tmp_path / WRITTEN).read_text().split()) == 2 * 4  # two lines of two names and two values
+    assert len((tmp_path / WRITTEN).read_text().split("\n")) == 1 + 2
 
 
 def test_in_a_folder_of_another_users_notes_there_are_own_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,3 +161,17 @@ def test_an_edit_that_does_not_fit_gives_no_track_a_number() -> None:
     corrected = apply(labels, tracks, [split, making.new(tracks, 0, 70, square[0])], same=False)
     assert [misfit.number for misfit in corrected.misfits] == [1]
     assert set(corrected.points()["track_id"]) - set(tracks["track_id"]) == {71}
+
+
+def test_two_parts_of_a_soma_do_not_go_to_one_track() -> None:
+    """Soma 1 is split into three, of which two go to tracks that are one in these results: nothing changes."""
+    labels = np.zeros((2, 9, 12), np.int32)
+    labels[0, 2:4, 2:8] = 1
+    labels[1, 5:7, 3:6] = 2
+    tracks = table_of(labels)
+    parts = tuple(Mask(2, 2 + 2 * n, 2, 2, (0, 4)) for n in range(3))
+    there = Point(1, 5.5, 4.0)
+    edit = Edit("split", 0, (1, 8, 9), (mask_of(labels[0] == 1), None, None), parts, (None, there, there))
+    corrected = apply(labels, tracks, [edit], same=False)
+    assert [misfit.reason for misfit in corrected.misfits] == ["Two of its tracks are one in these results."]
+    agree(np.stack(list(corrected)), labels, corrected.points())

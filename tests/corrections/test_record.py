@@ -16,6 +16,7 @@ import pytest
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file
 from somanet.corrections import NAME, TORN, Edit, Header, Mask, Point, Recorder, append, making, read
+from somanet.corrections.record import check_movie
 from tests.cli.test_locked_outputs import as_a_user
 
 HEADER = Header("film", "a" * 64, "b" * 64, "c" * 64, "d" * 64)
@@ -51,6 +52,10 @@ def test_corrections_of_another_position_of_the_same_file_are_refused(tmp_path: 
         read(path, movie_sha256="a" * 64, position="B2")
     with pytest.raises(SomaNetError, match="position 'A1'"):
         append(path, edits()[1], replace(HEADER, position="B2"))
+    known = read(path).header
+    check_movie(known, "a" * 64, path, position="well A1", asked="A1")  # as an older version recorded what was asked
+    with pytest.raises(SomaNetError, match="position 'A1'"):
+        check_movie(known, "a" * 64, path, position="well A1", asked="0")
     older = tmp_path / "older.jsonl"
     append(older, edits()[0], HEADER)  # whoever recorded it did not note the position
     append(older, edits()[1], replace(HEADER, position="A1"))

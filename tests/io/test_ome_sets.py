@@ -115,6 +115,9 @@ def test_positions_of_one_file(tmp_path: Path) -> None:
             tiff.write(pixels, photometric="minisblack", metadata={"axes": axes, "Name": name, **scale, **named})
     with pytest.raises(FileProblem, match=r"2 positions or series: 0 \(A1\), 1 \(B2\)\. .*--position"):
         open_movie(path)
+    for chosen in ("B2", "1", 1):  # by its name or number, it is the same one
+        with open_movie(path, position=chosen, channel="GFP") as movie:
+            assert movie.position == "B2"
     with open_movie(path, position="A1") as movie:
         np.testing.assert_array_equal(np.stack(list(movie)), PIXELS[:, 0])
         assert movie.file_calibration.pixel_size_um == 0.5

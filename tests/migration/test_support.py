@@ -78,7 +78,7 @@ def test_a_movie_without_enough_saltations_does_not_support_them() -> None:
 
 
 def test_what_rests_on_saltations_is_not_estimated_where_they_are_not_supported() -> None:
-    """Walks: distance, speed and pauses of saltations have no meaning; the displacement in an hour has."""
+    """Walks: distance, speed and pauses of saltations have no meaning; the net speed over an hour has."""
     found = measure_movie(movie("w" * 15, seed=12), drift="none")
     assert not found.support.travel
     for name in NEEDS_SALTATIONS:

@@ -171,7 +171,7 @@ def test_measuring_anew_says_how_far_the_numbers_moved(world: Path) -> None:
         (
             {"n_cells": 1, "numbers": {"rms_speed_1h_um_per_h": {"value": None}}},
             {"n_cells": 1, "numbers": {"rms_speed_1h_um_per_h": {"value": 12.0}}},
-            "cells 1 → 1, net displacement in an hour unknown → 12 µm/h",
+            "cells 1 → 1, net speed over an hour unknown → 12 µm/h",
         ),
     ],
 )

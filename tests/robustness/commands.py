@@ -90,7 +90,7 @@ COMMANDS: dict[str, Command] = {
     "predict": Command(
         "predict {data} --model {model} --engine torch --output {out}/labels",
         {"data": (*IMAGES, *MOVIES, *SETS, "images", "ome-planes", "movies"), "model": ("model",)},
-        NETWORK, prior="predictions", weight=3,
+        NETWORK, prior="predictions", weight=3, reports=True,
     ),
     "predict planes": Command(
         "predict {data} --model {model} --engine torch --channel 1 --z max --output {out}/labels",

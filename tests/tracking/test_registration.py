@@ -8,6 +8,8 @@ from scipy import ndimage
 
 from somanet.tracking.background import Background, background_of
 from somanet.tracking.registration import register
+from somanet.tracking.scene_path import follow
+from somanet.tracking.tile_fit import _median, _solved
 from somanet.tracking.tiles import tile_means
 
 HEIGHT, WIDTH = 160, 200
@@ -44,6 +46,29 @@ def test_tiles_are_means_of_whole_tiles_and_of_products() -> None:
     np.testing.assert_allclose(tile_means(one, 21, other), by_hand, atol=1e-6)
     assert tile_means(one, 21).shape == (7, 9)
     np.testing.assert_allclose(tile_means(np.ones_like(one), 21), 1, rtol=1e-6)
+
+
+def test_without_anchors_the_way_is_the_same() -> None:
+    """A scene that moves by (0.7, -1.3) px per frame, seen with noise."""
+    rng = np.random.default_rng(5)
+    shifts = [(0.7 * t, -1.3 * t) for t in range(6)]
+    scene = 100 + 20 * texture(6, 1.5)
+    backgrounds = [background_of(moved(scene, shift) + rng.normal(0, 5, scene.shape)) for shift in shifts]
+    full, brief = follow(backgrounds), follow(backgrounds, anchored=False)
+    for one, other, shift in zip(full.places, brief.places, shifts, strict=True):
+        np.testing.assert_array_equal(one.shift_yx_px, other.shift_yx_px)
+        np.testing.assert_allclose(other.shift_yx_px, shift, atol=0.05)
+        assert (one.measured, one.rotation_deg) == (other.measured, other.rotation_deg)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 200, 201])
+def test_medians_and_equations_are_numpys(n: int) -> None:
+    values = np.random.default_rng(n).normal(size=n)
+    assert _median(values) == pytest.approx(np.median(values), rel=1e-12)
+    matrix = np.random.default_rng(n).normal(size=(3, 3))
+    np.testing.assert_allclose(matrix @ _solved(matrix, matrix[0]), matrix[0], atol=1e-9)
+    open_one = np.diag([2.0, 4.0, 0.0])  # nothing tells the angle: no turn
+    np.testing.assert_allclose(_solved(open_one, np.array([2.0, 2.0, 0.0])), [1.0, 0.5, 0.0], atol=1e-12)
 
 
 def test_noise_does_not_shorten_a_shift() -> None:

@@ -21,7 +21,7 @@ from somanet.core.files import read_json
 from somanet.core.schema import SOMAS, TRACKS
 from somanet.io.movies import movie_exists, sha256_movie
 from somanet.io.tables import read_table
-from somanet.segmentation.inference.input_files import Choice, Input, find_inputs
+from somanet.segmentation.inference.input_files import Choice, Input, all_readable, find_inputs
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
@@ -82,7 +82,7 @@ def movie_of_result(result: Path, movie: Path | None) -> Input:
             f"({digest[:12]}…). Give --movie with the right one, or analyze this one anew."
         )
     options = {key: None if about.get(key) is None else str(about[key]) for key in ("channel", "z", "axes", "position")}
-    [item] = named_as_movies(find_inputs([found], Choice(**options)))
+    [item] = named_as_movies(all_readable(find_inputs([found], Choice(**options))))
     return item
 
 

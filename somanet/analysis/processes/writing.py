@@ -10,7 +10,7 @@ import pandas as pd
 import somanet
 from somanet.analysis import names
 from somanet.analysis.base import Base, open_base
-from somanet.analysis.manifest import code_record, edited_tracks, tracks_are_edited
+from somanet.analysis.manifest import check_labels, code_record, edited_tracks, tracks_are_edited
 from somanet.analysis.processes.pictures import process_pictures
 from somanet.analysis.processes.settings import TracingSettings
 from somanet.analysis.processes.tracing import PROCESSES, Traced, trace_processes
@@ -59,8 +59,8 @@ def write_processes(
         settings: how they are traced.
 
     Raises:
-        SomaNetError: no results with labels and tracks, tracks that were edited since, another movie than the analysed
-            one or none, or the folder cannot be written.
+        SomaNetError: no results with labels and tracks, tracks or labels that were changed since, another movie than
+            the analysed one or none, or the folder cannot be written.
     """
     settings = settings or TracingSettings()
     with atomic_path(output) as folder:
@@ -79,6 +79,7 @@ def _traced_into(folder: Path, result: Path, movie: Path | None, *, overlay: boo
         raise SomaNetError(f"{error.filename}: permission denied. Make it readable, then run again.") from error
     if edited:
         raise SomaNetError(edited_tracks(result, json_object(result / names.MANIFEST)))
+    check_labels(result)
     with open_labels(result) as labels:
         if labels is None:
             raise SomaNetError(

@@ -76,10 +76,10 @@ HEADLINES = (
     ),
     Headline(
         "rms_speed_1h_um_per_h",
-        "Displacement in an hour",
+        "Net speed over an hour",
         "µm/h",
-        "Root mean square of the net displacement in an hour, less the noise: at a stated time scale, whatever the "
-        "frame interval, and whether cells jump, creep or run.",
+        "Root mean square of the net displacement in an hour, less the noise, over that hour: at a stated time scale, "
+        "whatever the frame interval, and whether cells jump, creep or run.",
     ),
 )
 
@@ -109,7 +109,7 @@ NUMBER_LABELS = {
         "The path from frame to frame over the time. Noise counts as travel: it grows with the frame rate.",
     ),
     "average_speed_corrected_um_per_h": ("Average speed, corrected", HEADLINES[5].meaning),
-    "rms_speed_1h_um_per_h": ("Displacement in an hour (root mean square)", HEADLINES[6].meaning),
+    "rms_speed_1h_um_per_h": ("Net speed over an hour (root mean square)", HEADLINES[6].meaning),
     "straightness": (
         "Straightness, uncorrected",
         "Distance from first to last position over the path from frame to frame, mean of cells. Noise lengthens it.",

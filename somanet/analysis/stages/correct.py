@@ -59,7 +59,9 @@ def correct_tracks(source: MovieSource, folder: Path, corrections: Corrections) 
         SomaNetError: they are of another movie.
     """
     about = read_metadata(folder / names.MOVIE)
-    check_movie(corrections.header, about["sha256"], corrections.path, position=about.get("position"))
+    check_movie(
+        corrections.header, about["sha256"], corrections.path, position=about.get("position"), asked=source.position
+    )
     automatic = make_folder(folder / names.AUTOMATIC)
     for name in (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR):
         if (folder / name).exists():

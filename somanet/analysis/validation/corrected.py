@@ -46,7 +46,7 @@ HEADINGS: Mapping[str, str] = {
     "mean_pause_corrected_h": "pause",
     "pause_fraction_corrected": "share of pauses",
     "average_speed_corrected_um_per_h": "average speed",
-    "rms_speed_1h_um_per_h": "displacement in an hour",
+    "rms_speed_1h_um_per_h": "net speed over an hour",
     "straightness_corrected": "straightness",
     "saltating_share": "saltating cells",
     "velocity_along_um_per_h": "velocity along the axis, µm/h",

@@ -1,11 +1,11 @@
-"""Whether the objects of an image look like somas, or like what the network draws where there are none."""
+"""Whether the objects of an image look like somas, or like what the network draws on noise and on points of light."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from somanet.core.settings import NonNegativeInt, Settings
 from somanet.segmentation.inference.haze import HazeRule
@@ -17,6 +17,10 @@ SURE = 0.9
 """Median confidence of somas; that of objects drawn on smooth noise is lower (``python -m benchmarks.no_somas``)."""
 STANDS_OUT = 10.0
 """Median contrast from which objects are no noise, however unsure the network is, as of small nuclei."""
+POINT_PX = 6.0
+"""Median diameter below which objects may be points, such as vesicles, synapses or beads, as wide as the microscope's
+own blur: those that stand out measure up to 5.9 px, the smallest nuclei here 6.4 px (``python -m
+benchmarks.no_somas``)."""
 ENOUGH = 3
 """Fewer objects have no typical look."""
 
@@ -29,6 +33,8 @@ class Appearance(Settings):
     """Median; None where too little background is near any object."""
     confidence: float | None
     """Median; None without objects."""
+    diameter_px: float | None = None
+    """Median, in the image's own pixels; None without objects, and in records of older versions."""
 
     @property
     def like_noise(self) -> bool:
@@ -37,15 +43,18 @@ class Appearance(Settings):
             return False
         return self.confidence < SURE and (self.contrast is None or self.contrast < STANDS_OUT)
 
+    @property
+    def like_points(self) -> bool:
+        """Whether the objects are so small that nothing tells a soma from a point of light."""
+        return self.n_objects >= ENOUGH and self.diameter_px is not None and self.diameter_px < POINT_PX
 
-def appearance_of(
-    segmenter: Segmenter, contrast: NDArray[np.float64], confidence: NDArray[np.float64]
-) -> Appearance | None:
+
+def appearance_of(segmenter: Segmenter, objects: pd.DataFrame) -> Appearance | None:
     """How the objects that a segmenter found typically look.
 
     Args:
         segmenter: what found them.
-        contrast, confidence: of each, as :class:`somanet.segmentation.inference.segmenter.Segmented` has them.
+        objects: a row of each, :data:`somanet.core.schema.OBJECT`.
 
     Returns:
         None for a network that is not for fluorescence, or whose confidence is not a mean probability: what is usual
@@ -53,19 +62,32 @@ def appearance_of(
     """
     if segmenter.intended_use.modality != "fluorescence" or segmenter.first.object_confidence is not None:
         return None
+    contrast, confidence, diameter_px = (
+        objects[name].to_numpy(float) for name in ("contrast", "confidence", "diameter_px")
+    )
     kept = ~HazeRule().is_haze(contrast, confidence)  # haze that was kept, too
-    contrast, confidence = contrast[kept], confidence[kept]
+    contrast, confidence, diameter_px = contrast[kept], confidence[kept], diameter_px[kept]
     known = contrast[np.isfinite(contrast)]
     return Appearance(
         n_objects=len(confidence),
         contrast=round(float(np.median(known)), 3) if len(known) else None,
         confidence=round(float(np.median(confidence)), 4) if len(confidence) else None,
+        diameter_px=round(float(np.median(diameter_px)), 2) if len(diameter_px) else None,
     )
 
 
 def note_on_appearance(found: Appearance | None) -> str | None:
     """That most objects may be no somas; None if they look like somas."""
-    if found is None or not found.like_noise or found.confidence is None:
+    if found is None:
+        return None
+    if found.like_points:
+        return (
+            f"The {found.n_objects} objects are {found.diameter_px:.2g} px across (median), about as wide as a "
+            "microscope shows a point: vesicles, synapses, beads and hot pixels of that size are outlined like somas, "
+            "and nothing tells them apart. Check the outlines before using a number. Is it the channel of the somas? "
+            "If it is, take images with more pixels per soma."
+        )
+    if not found.like_noise or found.confidence is None:
         return None
     stand = "" if found.contrast is None else f" and a contrast of {found.contrast:.2g}"
     return (

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from somanet.core.errors import SomaNetError
-from somanet.core.problems import FileProblem, StackProblem
+from somanet.core.one_of_many import none_left
+from somanet.core.problems import CHOICE, FileProblem, StackProblem
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.movie_or_set import is_movie_folder
 from somanet.io.image_names import find_series
@@ -74,6 +75,7 @@ class Input:
         choice: the chosen channel and plane.
         unnamed: a movie whose file does not state that its pages are time points.
         notes: what else the user has to know about a movie's file, in sentences.
+        problem: why the file cannot be opened; None if it can be, which does not say that all of it can be decoded.
     """
 
     name: str
@@ -82,11 +84,18 @@ class Input:
     choice: Choice = Choice()
     unnamed: bool = False
     notes: tuple[str, ...] = ()
+    problem: FileProblem | None = None
 
     def images(self) -> Sequence[NDArray[Any]]:
-        """The image, or the first, middle and last frame of a movie."""
+        """The image, or the first, middle and last frame of a movie.
+
+        Raises:
+            FileProblem: it cannot be read.
+        """
         from somanet.segmentation.inference.modality import sample_frames
 
+        if self.problem is not None:
+            raise self.problem
         if self.read is not None:
             return [self.read()]
         with self.choice.open(self.path) as movie:
@@ -95,6 +104,8 @@ class Input:
 
 def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Input]:
     """Images and movies at paths: files, folders, and data sets in the Kaggle or pairs layout (folder or zip).
+
+    A file that cannot be opened is an input with a problem: see :func:`all_readable` for work that needs all of them.
 
     Args:
         paths: what to segment.
@@ -109,14 +120,7 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
     for path in paths:
         if not movie_exists(path):
             raise SomaNetError(f"{path} not found. Check the path.")
-        if not path.exists():
-            inputs.append(_series(path, choice))
-        elif path.is_dir() and path.suffix != ".zarr":
-            inputs += _in_folder(path, choice)
-        elif path.suffix.lower() == ".zip":
-            inputs += _in_dataset(path, choice)
-        else:
-            inputs.append(_file(path, choice))
+        inputs += _or_problem(_at, path, choice)
     by_name: dict[str, Input] = {}
     for item in inputs:
         if item.name in by_name:
@@ -128,30 +132,61 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
     return inputs
 
 
-def _series(path: Path, choice: Choice) -> Input:
+def all_readable(inputs: Sequence[Input]) -> list[Input]:
+    """The inputs, if all can be opened.
+
+    Raises:
+        SomaNetError: naming all that cannot be, with the reason of the first.
+    """
+    problems = {item.name: str(item.problem) for item in inputs if item.problem is not None}
+    if problems:
+        raise none_left(problems)
+    return list(inputs)
+
+
+def _at(path: Path, choice: Choice) -> list[Input]:
+    """What is at a path that a user named."""
+    if not path.exists():
+        return _series(path, choice)
+    if path.is_dir() and path.suffix != ".zarr":
+        return _in_folder(path, choice)
+    return _in_dataset(path, choice) if path.suffix.lower() == ".zip" else _file(path, choice)
+
+
+def _or_problem(at: Callable[[Path, Choice], list[Input]], path: Path, choice: Choice) -> list[Input]:
+    """What is at a path; if it cannot be opened, an input that says why, unless an option would solve it."""
+    try:
+        return at(path, choice)
+    except FileProblem as problem:
+        if problem.kind == CHOICE:
+            raise
+        return [Input(movie_name(path) if is_pattern(path) else path.stem, path, None, choice, problem=problem)]
+
+
+def _series(path: Path, choice: Choice) -> list[Input]:
     """Numbered images as one movie, or as one image if they are the channels or planes of one time point."""
     content = _frames(path, choice)
     name = movie_name(path)
     if content.n_frames == 1:
-        return Input(name, path, lambda: _first_frame(path, choice), choice, notes=content.notes)
-    return Input(name, path, None, choice, content.unnamed, content.notes)
+        return [Input(name, path, lambda: _first_frame(path, choice), choice, notes=content.notes)]
+    return [Input(name, path, None, choice, content.unnamed, content.notes)]
 
 
-def _file(path: Path, choice: Choice) -> Input:
+def _file(path: Path, choice: Choice) -> list[Input]:
     if path.suffix.lower() not in MOVIE_SUFFIXES:
         if choice != Choice():
             raise SomaNetError(
                 f"{path}: {choice.options()} applies to movies and TIFF files, found "
                 f"{path.suffix or 'none of them'}. Leave the option out, or save the channel or plane as TIFF."
             )
-        return Input(path.stem, path, lambda: read_image(path))
+        return [Input(path.stem, path, lambda: read_image(path))]
     content = _frames(path, choice)
     # one frame of a stack, a channel or a zarr folder is an image that only the movie reader can read
     if content.n_frames == 1 and (choice != Choice() or path.is_dir()):
-        return Input(path.stem, path, lambda: _first_frame(path, choice), choice, notes=content.notes)
+        return [Input(path.stem, path, lambda: _first_frame(path, choice), choice, notes=content.notes)]
     if content.n_frames > 1 or path.suffix.lower() not in IMAGE_TIFF_SUFFIXES:
-        return Input(path.stem, path, None, choice, content.unnamed, content.notes)
-    return Input(path.stem, path, lambda: read_image(path), notes=content.notes)
+        return [Input(path.stem, path, None, choice, content.unnamed, content.notes)]
+    return [Input(path.stem, path, lambda: read_image(path), notes=content.notes)]
 
 
 def _first_frame(path: Path, choice: Choice) -> NDArray[Any]:
@@ -186,16 +221,26 @@ def _in_folder(folder: Path, choice: Choice) -> list[Input]:
     found = find_movie_files(files)
     if _are_planes(folder, found, choice):
         whole = movies_in(folder) == [folder]
-        return [_series(path, choice) for path in ([folder] if whole else found)]
+        return [item for path in ([folder] if whole else found) for item in _or_problem(_series, path, choice)]
     # loose images one by one; the files of one movie once
     movies = [f for path in found for f in (movie_files(path) if is_pattern(path) else (path,))]
     movies = [f for f in movies if f.suffix.lower() in MOVIE_SUFFIXES and (f.is_file() or f.suffix == ".zarr")]
     singly = choice != Choice() or any(f.suffix.lower() not in _STILL_SUFFIXES for f in movies)
-    if movies and (singly or any(_frames(f, choice).n_frames > 1 for f in movies)):
+    if movies and (singly or any(_is_movie(f, choice) for f in movies)):
         of_sets = {f.with_name(other.name) for f in movies for other in movie_files(f) if other != f}
         images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES and f not in of_sets]  # perhaps among them
-        return [_file(f, choice) for f in sorted({*movies, *images})]
+        return [item for path in sorted({*movies, *images}) for item in _or_problem(_file, path, choice)]
     return _in_dataset(folder, choice)
+
+
+def _is_movie(path: Path, choice: Choice) -> bool:
+    """Whether a file has several frames; of one that cannot be opened, its reader says why."""
+    try:
+        return _frames(path, choice).n_frames > 1
+    except FileProblem as problem:
+        if problem.kind == CHOICE:
+            raise
+        return False
 
 
 def _are_planes(folder: Path, found: Sequence[Path], choice: Choice) -> bool:
@@ -219,4 +264,9 @@ def _in_dataset(path: Path, choice: Choice) -> list[Input]:
             f"{path}: {choice.options()} applies to movies and TIFF files, found a data set. Leave the option out."
         )
     dataset = open_dataset(path)
-    return [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.image_names]  # type: ignore[misc]
+    images = [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.image_names]  # type: ignore[misc]
+    unclear = dataset.broken if dataset.layout == "kaggle" else {}  # elsewhere it is labels that lack an image
+    return images + [
+        Input(name, path, None, problem=FileProblem(f"{path}: {why}. Leave one image there."))
+        for name, why in unclear.items()
+    ]

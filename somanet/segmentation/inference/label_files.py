@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from somanet.core.errors import CannotWrite, SomaNetError
 from somanet.core.files import write_json
 from somanet.core.guard import reading
+from somanet.core.one_of_many import none_left, problem_of
 from somanet.core.result_records import Kind, hashes_of
 from somanet.core.results import result_folder
 from somanet.core.schema import OBJECTS
@@ -21,14 +25,12 @@ from somanet.io.images import write_labels
 from somanet.io.movie_files import movie_files
 from somanet.io.movies import sha256_movie
 from somanet.io.tables import write_table
+from somanet.segmentation.inference.found import Found, segment_image
 from somanet.segmentation.inference.input_files import Input
 from somanet.segmentation.inference.movie_labels import label_movie
 
 if TYPE_CHECKING:
-    from somanet.segmentation.inference.appearance import Appearance
-    from somanet.segmentation.inference.clipping import Clipping
     from somanet.segmentation.inference.segmenter import Segmenter
-    from somanet.segmentation.inference.soma_size import SizeEstimate
 
 OBJECTS_FILE, PICTURES = "objects.csv", "pictures"
 LABELS = Kind(record="predictions.json", what="label images of SomaNet")
@@ -41,33 +43,26 @@ class Labelled(NamedTuple):
         item: the input.
         path: the label image, in a folder that moves to its destination when all are done, together with its subfolder
             :data:`PICTURES`.
-        diameters_px: diameters of its somas, in its own pixels; in a movie, of all frames.
-        rescale: the factor by which it was rescaled.
-        size: the estimate of the somas' size; None if the factor was given or cannot be estimated.
-        n_haze: objects that were left out as haze.
-        blank_frames: blank frames of a movie, which get no labels.
-        inverted: taken for dark objects on a bright background.
-        burnt_in: where a scale bar or a time stamp is burnt into a movie, in words; None if nowhere.
-        clipping: pixels at the ceiling; None where dark objects are looked for.
-        appearance: how the objects look; None for a network of which it is not known how they should.
+        found: its somas.
     """
 
     item: Input
     path: Path
-    diameters_px: NDArray[np.float64]
-    rescale: float = 1.0
-    size: SizeEstimate | None = None
-    n_haze: int = 0
-    blank_frames: tuple[int, ...] = ()
-    inverted: bool = False
-    burnt_in: str | None = None
-    clipping: Clipping | None = None
-    appearance: Appearance | None = None
+    found: Found
 
-    @property
-    def n_objects(self) -> int:
-        """Number of somas in all frames."""
-        return len(self.diameters_px)
+
+class Failed(NamedTuple):
+    """An input without a label image.
+
+    Attributes:
+        item: the input.
+        problem: why, in one line.
+        before: whether it was left out before anything was segmented.
+    """
+
+    item: Input
+    problem: str
+    before: bool
 
 
 def predict_files(
@@ -76,11 +71,11 @@ def predict_files(
     output: Path,
     *,
     any_modality: bool = False,
-) -> Iterator[Labelled]:
+) -> Iterator[Labelled | Failed]:
     """Segment inputs one by one into `<output>/<name>.tif`; the folder appears when all are done, or not at all.
 
     `<output>/objects.csv` has a row per soma of every image and frame, and `<output>/predictions.json` records the
-    networks and the inputs, hashed before the work.
+    networks, the inputs, hashed before the work, and those that failed: the others do not depend on them.
 
     Args:
         segmenter: the network or networks.
@@ -89,12 +84,11 @@ def predict_files(
         any_modality: also segment images outside the network's intended use.
 
     Raises:
-        SomaNetError: an input is outside the network's intended use or cannot be read, or the output contains other
-            files or inputs, or cannot be written. Nothing is changed then.
+        SomaNetError: an input is outside the network's intended use, none can be segmented, one that cannot be has
+            labels in the output, of an earlier prediction, or the output contains other files or inputs, or cannot be
+            written. Nothing is changed then.
     """
     from somanet import __version__
-    from somanet.segmentation.inference.diameters import median_or_nan
-    from somanet.segmentation.inference.modality import ModalityInput, check_modality
     from somanet.segmentation.inference.record import record_of
 
     paths = list(dict.fromkeys(item.path for item in inputs))
@@ -105,48 +99,30 @@ def predict_files(
         result_folder(output, LABELS, writes=writes) as folder,
         unchanged(*files_read),
     ):
-        if not any_modality:
-            check_modality([ModalityInput(_named(item), item.images) for item in inputs], segmenter.intended_use)
-        sources = {path.name: sha256_movie(path) for path in paths}
-        written, tables = [], [OBJECTS.frame([])]
-        for item in inputs:
-            label = _label_movie if item.read is None else _label_image
-            found = label(segmenter, item, folder / _file_of(item))
-            diameters = found.objects["diameter_px"].to_numpy(float)
+        failed = _unreadable(inputs, segmenter, any_modality=any_modality)
+        _check_none_is_lost(failed, output)
+        yield from failed
+        readable = [item for item in inputs if item not in [one.item for one in failed]]
+        sources = {path.name: sha256_movie(path) for path in dict.fromkeys(item.path for item in readable)}
+        written: list[dict[str, Any]] = []
+        tables = [OBJECTS.frame([])]
+        for item in readable:
+            try:
+                found = (_label_movie if item.read is None else _label_image)(segmenter, item, folder / _file_of(item))
+            except CannotWrite:
+                raise
+            except Exception as error:  # the other inputs do not depend on it
+                (folder / _file_of(item)).unlink(missing_ok=True)
+                problem = problem_of(error, "input").replace(str(folder), str(output))
+                failed.append(Failed(item, problem, before=False))
+                _check_none_is_lost(failed, output)
+                yield failed[-1]
+                continue
             tables.append(found.objects.assign(image=item.name).astype({"frame": "Int64"}))
-            written.append(
-                {
-                    "file": _file_of(item),
-                    "input": item.path.name,
-                    "channel": item.choice.channel,
-                    "z": item.choice.z,
-                    "axes": item.choice.axes,
-                    "position": item.choice.position,
-                    "n_objects": len(diameters),
-                    "median_diameter_px": round(median_or_nan(diameters), 2),
-                    "blank_frames": list(found.blank_frames),
-                    "inverted": found.inverted,
-                    "burnt_in": found.burnt_in,
-                    "rescale": found.rescale,
-                    "size": None if found.size is None else found.size.model_dump(mode="json"),
-                    "n_haze": found.n_haze,
-                    "clipping": None if found.clipping is None else found.clipping.model_dump(mode="json"),
-                    "appearance": None if found.appearance is None else found.appearance.model_dump(mode="json"),
-                }
-            )
-            yield Labelled(
-                item,
-                folder / _file_of(item),
-                diameters,
-                rescale=found.rescale,
-                size=found.size,
-                n_haze=found.n_haze,
-                blank_frames=found.blank_frames,
-                inverted=found.inverted,
-                burnt_in=found.burnt_in,
-                clipping=found.clipping,
-                appearance=found.appearance,
-            )
+            written.append(_record_of(item, found))
+            yield Labelled(item, folder / _file_of(item), found)
+        if not written:
+            raise none_left({one.item.name: one.problem for one in failed})
         write_table(folder / OBJECTS_FILE, pd.concat(tables, ignore_index=True), OBJECTS)
         write_json(
             folder / LABELS.record,
@@ -156,66 +132,102 @@ def predict_files(
                 "any_modality": any_modality,
                 "inputs_sha256": sources,
                 "labels": written,
+                "failed": [{**_about(one.item), "problem": one.problem} for one in failed],
                 "files": hashes_of(folder, LABELS),
             },
         )
+
+
+def _unreadable(inputs: Sequence[Input], segmenter: Segmenter, *, any_modality: bool) -> list[Failed]:
+    """The inputs that cannot be read, as far as that is known before the work.
+
+    Raises:
+        SomaNetError: none can be, or a readable one is outside the network's intended use.
+    """
+    from somanet.segmentation.inference.modality import ModalityInput, check_modality
+
+    problems = {item.name: str(item.problem) for item in inputs if item.problem is not None}
+
+    def images_of(item: Input) -> Sequence[NDArray[Any]]:
+        try:
+            return item.images()
+        except Exception as error:
+            problems[item.name] = problem_of(error, "input")
+            return []
+
+    if not any_modality:
+        opened = [item for item in inputs if item.name not in problems]
+        check_modality([ModalityInput(_named(one), partial(images_of, one)) for one in opened], segmenter.intended_use)
+    if len(problems) == len(inputs):
+        raise none_left(problems)
+    return [Failed(item, problems[item.name], before=True) for item in inputs if item.name in problems]
+
+
+def _check_none_is_lost(failed: Sequence[Failed], output: Path) -> None:
+    """Refuse to replace labels of an earlier prediction by none."""
+    lost = {one.item.name: one.problem for one in failed if (output / _file_of(one.item)).exists()}
+    if lost:
+        raise SomaNetError(
+            f"{none_left(lost)} Earlier labels of {', '.join(lost)} are in {output} and would be lost, so nothing was "
+            "changed. Mend them, or choose another --output."
+        )
+
+
+def _about(item: Input) -> dict[str, Any]:
+    """What a record says of every input."""
+    return {
+        "file": _file_of(item),
+        "input": item.path.name,
+        "channel": item.choice.channel,
+        "z": item.choice.z,
+        "axes": item.choice.axes,
+        "position": item.choice.position,
+    }
+
+
+def _record_of(item: Input, found: Found) -> dict[str, Any]:
+    """What a record says of an input with labels."""
+    from somanet.segmentation.inference.diameters import median_or_nan
+
+    return {
+        **_about(item),
+        "n_objects": found.n_objects,
+        "median_diameter_px": round(median_or_nan(found.diameters_px), 2),
+        "blank_frames": list(found.blank_frames),
+        "inverted": found.inverted,
+        "burnt_in": found.burnt_in,
+        "rescale": found.rescale,
+        "size": None if found.size is None else found.size.model_dump(mode="json"),
+        "n_haze": found.n_haze,
+        "clipping": None if found.clipping is None else found.clipping.model_dump(mode="json"),
+        "appearance": None if found.appearance is None else found.appearance.model_dump(mode="json"),
+    }
 
 
 def _file_of(item: Input) -> str:
     return f"{item.name}.tif"
 
 
-class _Found(NamedTuple):
-    """The objects of an input, with their frame number, and values for :class:`Labelled`."""
-
-    objects: pd.DataFrame
-    rescale: float
-    size: SizeEstimate | None
-    n_haze: int
-    blank_frames: tuple[int, ...]
-    inverted: bool
-    burnt_in: str | None = None
-    clipping: Clipping | None = None
-    appearance: Appearance | None = None
-
-
-def _label_image(segmenter: Segmenter, item: Input, path: Path) -> _Found:
-    from somanet.segmentation.inference.appearance import appearance_of
-    from somanet.segmentation.inference.objects import measure_objects
-    from somanet.segmentation.inference.soma_size import decide
-
+def _label_image(segmenter: Segmenter, item: Input, path: Path) -> Found:
     assert item.read is not None
-    image = item.read()
-    segmenter, size = decide(segmenter, [image])
-    found = segmenter.segment(image)
-    write_labels(path, found.labels_YX)
-    objects = measure_objects(found).assign(frame=np.nan)
-    return _Found(
-        objects,
-        segmenter.factor,
-        size,
-        found.n_haze,
-        (),
-        bool(segmenter.inverted),
-        clipping=found.clipping,
-        appearance=appearance_of(segmenter, found.contrast, found.confidence),
-    )
+    labels_YX, found = segment_image(segmenter, item.read())
+    write_labels(path, labels_YX)
+    return replace(found, objects=found.objects.assign(frame=np.nan))
 
 
-def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> _Found:
+def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> Found:
     with keeping(item.choice.open(item.path), path.parent) as movie:
         found = label_movie(segmenter, movie, path, calibration=movie.file_calibration)
-    burnt_in = None if found.burnt_in is None else found.burnt_in.in_words
-    return _Found(
+    return Found(
         found.somas,
         found.rescale,
         found.size,
         found.n_haze,
-        found.blank_frames,
         found.inverted,
-        burnt_in,
         found.clipping,
         found.appearance,
+        found.blank_frames,
+        None if found.burnt_in is None else found.burnt_in.in_words,
     )
 
 

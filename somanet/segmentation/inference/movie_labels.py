@@ -155,7 +155,7 @@ def label_movie(
         inverted=bool(segmenter.inverted),
         burnt_in=burnt_in,
         clipping=watch.clipping,
-        appearance=appearance_of(segmenter, *(somas[name].to_numpy(float) for name in ("contrast", "confidence"))),
+        appearance=appearance_of(segmenter, somas),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -19,6 +19,7 @@ from somanet.segmentation.inference.clipping import MOST_SHARE, Clipping, clippi
 from somanet.segmentation.inference.contrast import contrast_of
 from somanet.segmentation.inference.haze import HazeRule
 from somanet.segmentation.inference.instances import probabilities_to_labels, refined
+from somanet.segmentation.inference.known_maps import KnownMaps
 from somanet.segmentation.inference.rescaling import predict_rescaled, settings_at
 from somanet.segmentation.inference.temperature_scaling import apply_temperature, to_logits
 from somanet.segmentation.network.checkpoint import Checkpoint
@@ -84,6 +85,7 @@ class Segmenter:
         burnt_in: scale bars and time stamps of a movie's frames, which hold no data.
         as_outlined: objects as the network outlines them, without refinement, and their mean probability as
             confidence, whatever the first network's settings: the size estimate needs no more.
+        known: maps of images at their own scale that need not be computed again.
 
     Raises:
         SomaNetError: no networks, networks with different outputs, or another number of test-time augmentations.
@@ -96,6 +98,7 @@ class Segmenter:
     inverted: bool | None = None
     burnt_in: BurntIn | None = None
     as_outlined: bool = False
+    known: KnownMaps | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tta not in get_args(Tta):
@@ -179,7 +182,7 @@ class Segmenter:
     def segment(self, image: NDArray[Any]) -> Segmented:
         """Labels of an image YX or YXC, and the confidence in and contrast of each; none on pixels without data."""
         image, missing = self._filled(image)
-        maps = list(self._maps(image))
+        maps = self._known_maps(image)
         probabilities_CYX, dark = _mean(maps), self._objects_are_dark(image)
         outlined_YX = _without(self._to_labels(probabilities_CYX), missing)
         probability = self._mean_probability(outlined_YX, maps)
@@ -227,6 +230,13 @@ class Segmenter:
         filled, missing = fill_missing(self.burnt_in.removed_from(image))
         covered = self.burnt_in.mask_YX
         return Filled(filled, covered if missing is None else covered | missing)
+
+    def _known_maps(self, image: NDArray[Any]) -> list[Float32]:
+        """Each network's output, CYX, computed where it is not known."""
+        if self.known is None or self.factor != 1:
+            return list(self._maps(image))
+        how = (*self.networks, self.tta, self.inverted)
+        return self.known.of(how, image, lambda: list(self._maps(image)))
 
     def _maps(self, image: NDArray[Any]) -> Iterator[Float32]:
         """Each network's output, CYX."""

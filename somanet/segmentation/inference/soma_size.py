@@ -3,7 +3,7 @@
 A network segments an object alike at every scale at which it has a size that the network knows, and differently
 elsewhere: it misses small somas, and sees parts of large ones or haze that has no size of its own. So the images are
 segmented at a series of scales, and the estimate is the diameter at the scale whose objects are most like those at the
-next one.
+next one. One image of a movie will do if it leaves no doubt that somas have about the typical size, as most do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.settings import Settings
+from somanet.evaluation.masks import overlap
 from somanet.segmentation.inference.haze import rule_for
+from somanet.segmentation.inference.known_maps import KnownMaps
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmented, Segmenter
@@ -50,6 +52,9 @@ IN_MOST = 0.75
 """So is one of one object in this share of more images, at the same agreement: a movie may show a single cell."""
 SETTLED = 0.7
 """Agreement at an image's own size from which no larger one is tried, if somas have about the typical size there."""
+CLEAR_OBJECTS, HINT = 15, 0.25
+"""So many agreeing objects of one image, if they are settled, speak for all images of a movie, unless another scale
+hints at another size by this agreement."""
 ONE_SIZE = 1.5
 """Diameters that differ by up to this factor are one size."""
 SMALLEST_FIT, LARGEST_FIT = 1 / 1.5, 2**0.25
@@ -57,7 +62,11 @@ SMALLEST_FIT, LARGEST_FIT = 1 / 1.5, 2**0.25
 SMALLEST_PX = 4.0
 """Objects that are smaller have no shape to be known by: hot pixels and specks look so, at any scale."""
 SAME_OBJECTS = 0.93
-"""Accuracy of the objects at an image's own size against those at the typical size, from which nothing is gained."""
+"""Accuracy of the objects at an image's own size against those at the typical size, from which no object is gained."""
+TIGHTER = 0.97
+"""Median area of an object at the typical size over that at an image's own, below which outlines are gained: where they
+differ, the tighter ones were right for somas of known size and for labelled nuclei, and wider ones were not
+(docs/accuracy.md)."""
 
 
 class ScaleAgreement(Settings):
@@ -110,17 +119,25 @@ def decide(
         estimated.
     """
     decided = segmenter.deciding(images)
-    estimate = estimate_size(decided, images) if segmenter.rescale is None else None
-    if estimate is not None and more is not None and _rests_on_few(estimate, len(images)):
+    typical_px = decided.intended_use.typical_px
+    if segmenter.rescale is not None or typical_px is None or not images:
+        return decided, None
+    decided = replace(decided, known=KnownMaps())
+    ladder = _climbed(decided, images, typical_px, of_movie=more is not None)
+    if more is not None and _rests_on_few(ladder):
         frames = more()
-        estimate = estimate_size(decided, frames) if len(frames) > len(images) else estimate
-    return (decided if estimate is None else decided.at(estimate.rescale)), estimate
+        ladder = _climbed(decided, frames, typical_px, of_movie=True) if len(frames) > len(images) else ladder
+    estimate = _decide(ladder, typical_px)
+    if estimate.rescale != 1 or decided.known is None:
+        return replace(decided, rescale=estimate.rescale, known=None), estimate
+    decided.known.close()
+    return decided.at(1.0), estimate
 
 
-def _rests_on_few(estimate: SizeEstimate, n_images: int) -> bool:
-    """Whether the scale at which objects agree best has hardly a few of them in each image."""
-    best = max(estimate.scales, key=lambda one: one.agreement)
-    return best.n_agreeing < ENOUGH_OBJECTS * n_images
+def _rests_on_few(ladder: _Ladder) -> bool:
+    """Whether the scale at which objects agree best has hardly a few of them in each image, but any at all."""
+    best = max(map(ladder.agreement, sorted(ladder.seen)), key=lambda one: one.agreement)
+    return 0 < best.n_agreeing < ENOUGH_OBJECTS * len(ladder.images)
 
 
 def estimate_size(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> SizeEstimate | None:
@@ -136,9 +153,24 @@ def estimate_size(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> SizeE
     typical_px = segmenter.intended_use.typical_px
     if typical_px is None or not images:
         return None
-    ladder = _Ladder(replace(segmenter, haze=rule_for(segmenter.intended_use), as_outlined=True), images)
-    for step in range(0, FEWEST_STEPS - 1, -1):
+    return _decide(_climbed(segmenter, images, typical_px), typical_px)
+
+
+def _climbed(
+    segmenter: Segmenter, images: Sequence[NDArray[Any]], typical_px: float, *, of_movie: bool = False
+) -> _Ladder:
+    """The images at as many scales as it takes; only the middle one if it is clear."""
+    first, *others = sorted(range(len(images)), key=lambda n: abs(n - len(images) // 2))
+    outlining = replace(segmenter, haze=rule_for(segmenter.intended_use), as_outlined=True)
+    ladder = _Ladder(outlining, of_movie=of_movie or bool(others))
+    ladder.add([images[first]])
+    smaller = range(0, FEWEST_STEPS - 1, -1)
+    for step in smaller:
         ladder.climb(step)
+    if others and not _is_clear(ladder, typical_px):
+        ladder.add([images[n] for n in others])
+        for step in smaller:
+            ladder.climb(step)
     own = ladder.agreement(0)
     if not (own.agreement >= SETTLED and _fits(own.diameter_px, typical_px)):
         for step in range(1, MOST_STEPS + 1):
@@ -147,7 +179,20 @@ def estimate_size(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> SizeE
             if step > 1 and best is not None and best < step - 1 and ladder.agreement(best).agreement >= SURE:
                 break
             ladder.climb(step)
-    return _decide(ladder, typical_px)
+    return ladder
+
+
+def _is_clear(ladder: _Ladder, typical_px: float) -> bool:
+    """Whether further images could hardly tell that somas have another size than the typical one, or two sizes."""
+    own = ladder.agreement(0)
+    if own.n_agreeing < CLEAR_OBJECTS or own.agreement < SETTLED or not _fits(own.diameter_px, typical_px):
+        return False
+    hints = (one for one in map(ladder.agreement, ladder.seen) if one.agreement >= HINT)
+    return all(_one_size(one.diameter_px, own.diameter_px) for one in hints)
+
+
+def _one_size(one_px: float | None, other_px: float | None) -> bool:
+    return one_px is not None and other_px is not None and max(one_px / other_px, other_px / one_px) <= ONE_SIZE
 
 
 def _decide(ladder: _Ladder, typical_px: float) -> SizeEstimate:
@@ -166,7 +211,7 @@ def _decide(ladder: _Ladder, typical_px: float) -> SizeEstimate:
         sure = (one for one in scales if one.n_agreeing >= ladder.enough and one.agreement >= SURE)
         sizes = [one.diameter_px for one in sure if one.diameter_px is not None]
         other_px = max(sizes, key=lambda px: abs(math.log(px / own_px)), default=own_px)
-        if max(other_px / own_px, own_px / other_px) > ONE_SIZE:
+        if not _one_size(own_px, other_px):
             return doubt(f"there are objects of {own_px:.0f} px and of {other_px:.0f} px")
         if step is None or _fits(own_px, typical_px):
             return estimate
@@ -179,7 +224,8 @@ def _decide(ladder: _Ladder, typical_px: float) -> SizeEstimate:
         return doubt(f"the objects that are alike at two scales are {best.diameter_px:.1f} px across, as specks are")
     factor = min(max(typical_px / best.diameter_px, STEP**FEWEST_STEPS), STEP**MOST_STEPS)
     nearest = min(ladder.seen, key=lambda step: abs(math.log(factor) - step * math.log(STEP)))
-    if ladder.accuracy(0, nearest) >= SAME_OBJECTS:
+    accuracy, area = ladder.likeness(0, nearest)
+    if accuracy >= SAME_OBJECTS and area >= TIGHTER:
         return estimate
     return estimate.model_copy(update={"rescale": round(factor, 4)})
 
@@ -208,13 +254,22 @@ class _Ladder:
     """The images at the scales :data:`STEP` to the power of a step; a larger scale shows part of a smaller one."""
 
     segmenter: Segmenter
-    images: Sequence[NDArray[Any]]
+    of_movie: bool
+    images: list[NDArray[Any]] = field(default_factory=list)
+    centres: list[tuple[int, int]] = field(default_factory=list)
     seen: dict[int, list[_Part]] = field(default_factory=dict)
     compared: dict[tuple[int, bool, bool], ScaleAgreement] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.centres = [_most_detailed(image) for image in self.images]
-        self.shorter_px = min(min(image.shape[:2]) for image in self.images)
+    def add(self, images: Sequence[NDArray[Any]]) -> None:
+        """Images that are segmented at all scales that are climbed to from now on, or again."""
+        self.images += images
+        self.centres += map(_most_detailed, images)
+        self.compared.clear()
+
+    @property
+    def shorter_px(self) -> int:
+        """The shortest side of all images."""
+        return min(int(side) for image in self.images for side in image.shape[:2])
 
     @property
     def enough(self) -> int:
@@ -228,17 +283,21 @@ class _Ladder:
         return FEW_OBJECTS * n_images if n_images <= FEW_IMAGES else math.ceil(IN_MOST * n_images)
 
     def climb(self, step: int) -> None:
-        """Segment all images at a scale, unless nothing would be left of them."""
+        """Segment all images at a scale that have not been yet, unless nothing would be left of them."""
         from somanet.segmentation.inference.video import segmented_frames
 
-        factor = STEP**step
+        factor, seen = STEP**step, self.seen.get(step, [])
         if step < 0 and self.shorter_px * factor < LEAST_SIDE_PX:
             return
-        windows = [_window(image.shape, c, factor) for image, c in zip(self.images, self.centres, strict=True)]
-        parts = [image[window] for image, window in zip(self.images, windows, strict=True)]
+        images, centres = self.images[len(seen) :], self.centres[len(seen) :]
+        windows = [_window(image.shape, c, factor) for image, c in zip(images, centres, strict=True)]
+        parts = [image[window] for image, window in zip(images, windows, strict=True)]
         segmenter = self.segmenter.at(factor)
-        found = segmented_frames(segmenter, parts) if len(parts) > 1 else map(segmenter.segment, parts)
-        self.seen[step] = [_Part(*window, one) for window, one in zip(windows, found, strict=True)]
+        if any(part.shape != image.shape for part, image in zip(parts, images, strict=True)):
+            segmenter = replace(segmenter, known=None)
+        # as the frames of a movie, or the image, will be segmented: torch's sums depend on the number of threads
+        found = segmented_frames(segmenter, parts) if self.of_movie else map(segmenter.segment, parts)
+        self.seen[step] = seen + [_Part(*window, one) for window, one in zip(windows, found, strict=True)]
 
     def best(self) -> int | None:
         """The step with the highest agreement, among those with enough objects; None if there is none."""
@@ -282,16 +341,24 @@ class _Ladder:
             diameter_px=round(float(np.median(px[agreeing])), 2) if agreeing.any() else None,
         )
 
-    def accuracy(self, step: int, other: int) -> float:
-        """TP / (TP + FP + FN) of the objects at two scales, where both were segmented."""
+    def likeness(self, step: int, other: int) -> tuple[float, float]:
+        """How alike the objects at two scales are, where both were segmented.
+
+        Returns:
+            TP / (TP + FP + FN), and the median factor from the area of an object at the first scale to that of the same
+            object at the second one; 1 and 1 where there is none.
+        """
         same = total = 0
+        factors = [np.empty(0)]
         low, high = sorted((step, other))
         for small, large in zip(self.seen[low], self.seen[high], strict=True):
-            labels, others = small.within(large), large.found.labels_YX
-            matched = int(np.sum(best_iou(labels, others, len(small.found.confidence)) > SAME_IOU))
-            same += matched
-            total += len(np.unique(labels[labels > 0])) + len(large.found.confidence) - matched
-        return same / total if total else 1.0
+            both = overlap(small.within(large), large.found.labels_YX)
+            one, two = np.nonzero(both.iou > SAME_IOU)
+            same += len(one)
+            total += len(both.true_px) + len(both.pred_px) - len(one)
+            factors.append(both.pred_px[two] / both.true_px[one])
+        factor = float(np.median(np.concatenate(factors))) if same else 1.0
+        return (same / total if total else 1.0), (factor if step == low else 1 / factor)
 
 
 def best_iou(labels_YX: NDArray[np.integer], others_YX: NDArray[np.integer], n: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from somanet.core.problems import FileProblem, StackProblem
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image, write_labels
 from somanet.io.video_writing import write_video
-from somanet.segmentation.inference.input_files import Choice, find_inputs
+from somanet.segmentation.inference.input_files import Choice, all_readable, find_inputs
 from tests.worlds import TWO_SOMAS, draw, photograph, scene
 
 IMAGE = photograph(draw(TWO_SOMAS))
@@ -73,6 +73,17 @@ def test_label_images_beside_their_images_are_no_inputs(tmp_path: Path) -> None:
     for name in ("a.tif", "a_labels.tif"):
         (tmp_path / name).rename(tmp_path / "flat" / name)
     assert list(kinds(tmp_path / "flat")) == ["a"]
+
+
+def test_of_two_images_in_one_images_place_none_is_taken_in_silence(tmp_path: Path) -> None:
+    for place in ("a/images/a.png", "b/images/b.png", "b/images/copy.png"):
+        write_image(tmp_path / place, IMAGE)
+    a, b = find_inputs([tmp_path])
+    assert (a.name, a.problem) == ("a", None)
+    assert b.name == "b"
+    assert "expected one file in b/images, found 2" in str(b.problem)
+    with pytest.raises(SomaNetError, match="found 2"):
+        all_readable([a, b])
 
 
 def test_names_that_collide_are_refused_before_anything_is_written(tmp_path: Path) -> None:

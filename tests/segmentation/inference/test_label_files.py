@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pytest
 
+from somanet.core.errors import SomaNetError, explain
 from somanet.core.hashing import sha256_file
 from somanet.io.datasets.writers import write_kaggle
-from somanet.io.images import read_labels
+from somanet.io.images import read_labels, write_image
 from somanet.segmentation.inference.appearance import Appearance
 from somanet.segmentation.inference.clipping import Clipping
+from somanet.segmentation.inference.found import Found
 from somanet.segmentation.inference.input_files import Input, find_inputs
-from somanet.segmentation.inference.label_files import Labelled, predict_files
-from somanet.segmentation.inference.segmenter import Segmenter
+from somanet.segmentation.inference.label_files import Failed, Labelled, predict_files
+from somanet.segmentation.inference.segmenter import Segmented, Segmenter
 from somanet.segmentation.inference.size_warnings import warnings_for
 from somanet.segmentation.inference.soma_size import SizeEstimate
 from somanet.segmentation.network.checkpoint import load_checkpoint
 from somanet.segmentation.network.intended_use import IntendedUse
-from tests.worlds import save_bright_network, scene
+from tests.worlds import TWO_SOMAS, draw, photograph, save_bright_network, scene
 
 
 def test_labels_come_one_by_one(tmp_path: Path) -> None:
@@ -28,7 +33,8 @@ def test_labels_come_one_by_one(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
     steps = predict_files(Segmenter((checkpoint,)), find_inputs([tmp_path / "set.zip"]), tmp_path / "out")
     first = next(steps)
-    assert (first.item.name, first.n_objects) == ("a", 2)
+    assert isinstance(first, Labelled)
+    assert (first.item.name, first.found.n_objects) == ("a", 2)
     assert first.path.is_file()
     assert not (tmp_path / "out").exists()  # it appears when all is done
     assert [labelled.item.name for labelled in steps] == ["b"]
@@ -51,6 +57,53 @@ def test_a_prediction_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"set.zip", "model"}
 
 
+def test_an_input_that_is_never_readable_is_refused_with_the_names_of_the_others(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(b"no picture")
+    checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
+    inputs = find_inputs([tmp_path / "a.png", tmp_path / "b.png"])
+    with pytest.raises(SomaNetError, match=r"a\.png.* Nor can these be used: b\."):
+        list(predict_files(Segmenter((checkpoint,)), inputs, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_fails_in_the_middle_of_the_work_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`b` fails while it is segmented, for a reason that nobody foresaw: no file of it is left, and `a` and `c` are."""
+    for name in ("a", "b", "c"):
+        write_image(tmp_path / f"{name}.png", photograph(draw(TWO_SOMAS)) + (name == "b"))
+    segment = Segmenter.segment
+
+    def failing(self: Segmenter, image: np.ndarray) -> Segmented:
+        if image.min() == photograph(draw(TWO_SOMAS)).min() + 1:
+            raise MemoryError
+        return segment(self, image)
+
+    monkeypatch.setattr(Segmenter, "segment", failing)
+    checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
+    inputs = find_inputs([tmp_path / f"{name}.png" for name in ("a", "b", "c")])
+    told = list(predict_files(Segmenter((checkpoint,)), inputs, tmp_path / "out"))
+    assert [(one.item.name, isinstance(one, Failed)) for one in told] == [("a", False), ("b", True), ("c", False)]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.tif", "c.tif", "objects.csv", "predictions.json"}
+    [failed] = json.loads((tmp_path / "out" / "predictions.json").read_text())["failed"]
+    assert (failed["input"], failed["problem"].split(":")[0]) == ("b.png", "MemoryError")
+
+
+def test_a_full_disk_is_no_inputs_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be written: the whole prediction is given up, and nothing is there."""
+
+    def full(path: Path, labels: np.ndarray) -> None:
+        raise explain(OSError(errno.ENOSPC, "No space left on device"), path)
+
+    monkeypatch.setattr("somanet.segmentation.inference.label_files.write_labels", full)
+    write_kaggle(tmp_path / "set.zip", [scene("a"), scene("b")])
+    checkpoint = load_checkpoint(save_bright_network(tmp_path / "model"))
+    with pytest.raises(SomaNetError, match="the disk is full"):
+        list(predict_files(Segmenter((checkpoint,)), find_inputs([tmp_path / "set.zip"]), tmp_path / "out"))
+    assert {path.name for path in tmp_path.iterdir()} == {"set.zip", "model"}
+
+
 INTENDED_USE = IntendedUse(diameter_px=(8, 50))  # typically 20 px
 
 
@@ -64,15 +117,13 @@ def labelled(
     blank: tuple[int, ...] = (),
     clipping: Clipping | None = None,
     appearance: Appearance | None = None,
-) -> Labelled:
+) -> tuple[Input, Found]:
     item = Input(name, Path(f"{name}.tif"), None, unnamed=unnamed)
-    path = Path("out") / item.path
-    return Labelled(
-        item, path, np.array(diameters), rescale, size, n_haze, blank, clipping=clipping, appearance=appearance
-    )
+    objects = pd.DataFrame({"diameter_px": np.array(diameters, float)})
+    return item, Found(objects, rescale, size, n_haze, clipping=clipping, appearance=appearance, blank_frames=blank)
 
 
-def notes(*each: Labelled) -> list[str]:
+def notes(*each: tuple[Input, Found]) -> list[str]:
     return list(warnings_for(each, INTENDED_USE))
 
 

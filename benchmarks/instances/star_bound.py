@@ -1,7 +1,8 @@
-"""`python -m benchmarks.instances.star_bound --data ../shared/data`: how well star-convex polygons can be at best.
+"""`python -m benchmarks.instances.star_bound --data ../shared/data`: how well star-convex polygons fit true objects.
 
 No network: every true object is replaced by the best polygon of 32 rays from one of its own pixels, and compared with
-it. So this bounds what a network with such an output can reach without its masks. Takes a minute.
+it. So this is about what a network with such an output can reach without its masks; for shapes that are
+not star-convex other lengths of the rays cover a little more. Takes a minute.
 """
 
 from __future__ import annotations

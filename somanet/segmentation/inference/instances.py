@@ -19,12 +19,23 @@ from somanet.segmentation.network.settings import InstanceSettings
 
 
 def probabilities_to_labels(
-    probabilities_CYX: NDArray[np.float32], outputs: Sequence[str], settings: InstanceSettings
+    probabilities_CYX: NDArray[np.float32],
+    outputs: Sequence[str],
+    settings: InstanceSettings,
+    *,
+    min_cut_px: int | None = None,
 ) -> NDArray[np.int32]:
     """Label the somas in a probability map.
 
     Touching somas are separated by the distance map if the network has one, else by their boundaries, else not at all.
     A connected component without any peak or core stays one soma.
+
+    Args:
+        probabilities_CYX: the network's outputs.
+        outputs: their names.
+        settings: of the network, areas in pixels of the map.
+        min_cut_px: least area of objects that the image's edge cuts, if it is less than that of the others: in an image
+            of large somas this is far more than of a soma of which a part is seen.
 
     Returns:
         labels YX int32, 0 = background, 1…n without gaps, in scan order of the objects.
@@ -36,7 +47,7 @@ def probabilities_to_labels(
         labels = split_by_distance(components, probabilities_CYX[outputs.index("distance")], settings.peak_height)
     elif n_components and "boundary" in outputs:
         labels = _split_by_cores(components, soma * (1 - probabilities_CYX[outputs.index("boundary")]), settings)
-    return renumber(_drop_small(labels, settings.min_area_px))
+    return renumber(_drop_small(labels, settings.min_area_px, min_cut_px))
 
 
 def refined(
@@ -78,10 +89,15 @@ def _split_by_cores(
     return flooded
 
 
-def _drop_small(labels: NDArray[np.integer], min_px: int) -> NDArray[np.integer]:
+def _drop_small(labels: NDArray[np.integer], min_px: int, min_cut_px: int | None = None) -> NDArray[np.integer]:
     if min_px <= 1:
         return labels
-    keep = np.bincount(labels.ravel()) >= min_px
+    areas = np.bincount(labels.ravel())
+    keep = areas >= min_px
+    if min_cut_px is not None:
+        edge = np.zeros(len(areas), bool)
+        edge[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
+        keep |= edge & (areas >= max(min_cut_px, 1))
     keep[0] = False
     return np.where(keep[labels], labels, 0)
 

@@ -66,7 +66,7 @@ class LabelledMovie:
         counts: number of somas in every frame.
         blank_frames: blank frames, which get no labels.
         rescale: the factor by which frames were rescaled.
-        size: the estimate of the somas' size from three frames; None if the factor was given or cannot be estimated.
+        size: the estimate of the somas' size from a few frames; None if the factor was given or cannot be estimated.
         n_haze: objects in all frames that were left out as haze.
         inverted: the movie is taken for dark objects on a bright background.
         burnt_in: scale bars and time stamps, which got no labels; None if there are none.

@@ -259,8 +259,9 @@ class Segmenter:
         return _mean(predict_turned(*turn) for turn in _TURNS[self.tta])
 
     def _to_labels(self, probabilities_CYX: Float32) -> NDArray[np.int32]:
-        settings = settings_at(self.first.spec.instances, self.factor)
-        return probabilities_to_labels(probabilities_CYX, self.first.spec.outputs, settings)
+        own = self.first.spec.instances
+        settings, cut_px = settings_at(own, self.factor), own.min_area_px if self.factor < 1 else None
+        return probabilities_to_labels(probabilities_CYX, self.first.spec.outputs, settings, min_cut_px=cut_px)
 
     def _refined(
         self,

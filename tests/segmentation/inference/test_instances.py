@@ -78,6 +78,17 @@ def test_a_core_too_small_starts_no_soma(min_seed_px: int, n: int) -> None:
     np.testing.assert_array_equal(labels > 0, soma > 0)
 
 
+def test_what_the_edge_of_the_image_cuts_may_be_smaller() -> None:
+    """Of three objects of 3 px, two touch an edge; one of 2 px does, too."""
+    soma = np.zeros((1, 9, 14), np.float32)
+    soma[0, 0, 0:3] = soma[0, 4, 5:8] = soma[0, 6:9, 13] = soma[0, 8, 0:2] = 1
+    labels = probabilities_to_labels(soma, ("soma",), InstanceSettings(min_area_px=4), min_cut_px=3)
+    assert [(y, x) for y, x in np.argwhere(labels > 0) if x > 12] == [(6, 13), (7, 13), (8, 13)]
+    assert np.bincount(labels.ravel())[1:].tolist() == [3, 3]
+    assert labels[0, 0]
+    assert not probabilities_to_labels(soma, ("soma",), InstanceSettings(min_area_px=4)).any()
+
+
 @pytest.mark.parametrize(("min_area_px", "areas"), [(0, [1, 6, 20]), (6, [6, 20]), (7, [20]), (21, [])])
 def test_noise_goes_and_numbers_close_up(min_area_px: int, areas: list[int]) -> None:
     soma = np.zeros((1, 12, 20), np.float32)

@@ -193,10 +193,11 @@ def agreement(
     from somanet import __version__
     from somanet.analysis.labelling.agreement import SYMMETRIC, WORDS
     from somanet.analysis.labelling.agreement import agreement as compare
-    from somanet.core.files import write_json
+    from somanet.core.files import atomic_paths, check_outputs, write_json
     from somanet.core.hashing import sha256_tree
     from somanet.io.tables import write_table
 
+    check_outputs(output, per_image)
     found = compare(truth, predictions, binary=binary, seed=seed)
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
@@ -208,16 +209,20 @@ def agreement(
         f"{counted(n_images, 'image')}, {found.n_first} and {counted(found.n_second, 'object')}; intervals of 95 % "
         f"over images. {', '.join(SYMMETRIC)} are the same in either order."
     )
-    if output is not None:
-        sources = {
-            name: {"name": path.name, "sha256": sha256_tree(path)}
-            for name, path in (("first", truth), ("second", predictions))
-        }
-        write_json(output, {**found.as_dict(), "provenance": {"somanet": __version__, **sources}})
-        typer.echo(f"Written: {output}")
-    if per_image is not None:
-        write_table(per_image, found.scores.per_image)
-        typer.echo(f"Written: {per_image}")
+    wanted = [path for path in (output, per_image) if path is not None]
+    with atomic_paths(*wanted) as temporary:
+        places = dict(zip(wanted, temporary, strict=True))
+        if output is not None:
+            sources = {
+                name: {"name": path.name, "sha256": sha256_tree(path)}
+                for name, path in (("first", truth), ("second", predictions))
+            }
+            about = {"somanet": __version__, **sources}
+            write_json(places[output], {**found.as_dict(), "provenance": about})
+        if per_image is not None:
+            write_table(places[per_image], found.scores.per_image)
+    for path in wanted:
+        typer.echo(f"Written: {path}")
 
 
 def _tell(done: Sequence[Proposed], output: Path) -> None:

@@ -135,7 +135,7 @@ def evaluate(
     The scores without edge-cut objects are always given, under `interior`; where TRUTH has ignored pixels (folder
     `ignore`), those without them, under `ignoring`.
     """
-    from somanet.core.files import write_json
+    from somanet.core.files import atomic_paths, check_outputs, write_json
     from somanet.core.hashing import sha256_tree
     from somanet.core.plots import save_figure
     from somanet.io.datasets.layouts import notes_on_labels, open_dataset
@@ -154,7 +154,9 @@ def evaluate(
         raise SomaNetError(
             "--record adds a network's own scores to the run that trained it: give one --model, without --tta."
         )
+    check_outputs(output, per_image, panels)
     truth_sha256 = sha256_tree(truth)
+    figure = None
     if model:
         from somanet.analysis.network import open_networks
         from somanet.evaluation.masks import THRESHOLDS
@@ -165,9 +167,7 @@ def evaluate(
         notes = notes_on_labels(items)
         evaluation = evaluate_segmenter(opened.segmenter, items, thresholds=THRESHOLDS, panel_images=8)
         everything, interior, ignoring = evaluation.everything, evaluation.interior, evaluation.ignoring
-        if panels is not None:
-            save_figure(evaluation.figure, panels)
-            typer.echo(f"Written: {panels}")
+        figure = evaluation.figure
         if record is not None:
             _record(run_id, evaluation, record, truth, items)
         source = _networks_scored(opened.segmenter)
@@ -197,9 +197,16 @@ def evaluate(
     if ignoring is not None:
         written["ignoring"] = chosen(ignoring)[1]
     sources = {**source, "truth": {"name": truth.name, "sha256": truth_sha256}}
-    write_json(output, {**written, "provenance": sources})
-    if per_image is not None:
-        write_table(per_image, scores.per_image)
+    wanted = [path for path in (output, per_image, panels) if path is not None]
+    with atomic_paths(*wanted) as temporary:
+        places = dict(zip(wanted, temporary, strict=True))
+        write_json(places[output], {**written, "provenance": sources})
+        if per_image is not None:
+            write_table(places[per_image], scores.per_image)
+        if panels is not None:
+            save_figure(figure, places[panels])
+    if panels is not None:
+        typer.echo(f"Written: {panels}")
     for name in ("iou", "precision", "recall", "accuracy", "mean_ap", "size_bias"):
         low, high = scores.intervals[name]
         beside = "" if ignoring is None else f"  without ignored pixels {chosen(ignoring)[0].values[name]:.3f}"

@@ -52,8 +52,7 @@ def simulate(
     """Write simulated nuclei, neuron crops and a neuron movie with ground truth labels, tracks and saltations."""
     from somanet.core import plots
     from somanet.core.calibration import Calibration
-    from somanet.core.files import make_folder
-    from somanet.core.guard import check_write
+    from somanet.core.files import check_outputs, make_folder
     from somanet.core.plots import save_figure
     from somanet.core.schema import SALTATIONS, TRACKS
     from somanet.io.datasets.writers import write_kaggle
@@ -83,8 +82,7 @@ def simulate(
     if plan:
         of_movie = ("conditions.csv", "truth.csv", "movies", "truth")
     parts = ((nuclei, ("nuclei.zip",)), (crops, ("crops.zip",)), (frames, of_movie))
-    for name in (name for number, names in parts if number for name in names):
-        check_write(output / name)  # all, before the first is written
+    check_outputs(*(output / name for number, names in parts if number for name in names))
     make_folder(output)
     if nuclei:
         write_kaggle(output / "nuclei.zip", simulate_nuclei(n_images=nuclei, shape_YX=(256, 256), seed=seed))

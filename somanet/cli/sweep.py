@@ -99,9 +99,12 @@ def sweep(
         source=source,
         profile=profile_of(loaded, folder),
     )
+    from somanet.core.files import check_outputs
+    from somanet.training.sweep.report import FILES
     from somanet.training.sweep.run import run_sweep
 
     place = output or folder / "reports" / "sweeps" / name
+    check_outputs(*(place / file for file in FILES))
     go = partial(
         run_sweep,
         job,

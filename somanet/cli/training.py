@@ -12,7 +12,7 @@ import typer
 
 from somanet.cli.options import PARAMETER_FILE, Binary, OnlyClass, ParameterFile, set_option, with_options
 from somanet.core.errors import SomaNetError
-from somanet.core.guard import check_write
+from somanet.core.files import check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,7 @@ def train(
     values = others.in_settings(override(values, options.assignments or ()))
     chosen = parse(PretrainParams, values, source="settings")
     model, spec, _ = start_network(chosen.model, seed=options.seed)
-    check_write(options.output)
+    check_outputs(options.output, _report_of(options.output))
     images = _Images(*options.labelled(), others)
     _run(model, spec, chosen.training, images, options, (options.experiment or "train", network or spec.architecture))
 
@@ -139,7 +139,7 @@ def finetune(
     values = others.in_settings(override(values, [*(options.assignments or ()), *extra]))
     chosen = parse(FinetuneParams, values, source="settings")
     checkpoint = network_folder(start)
-    check_write(options.output)
+    check_outputs(options.output, _report_of(options.output))
     before = read_config(checkpoint).get("crops") if chosen.weights == "pretrained" else None
     parts = _limited(_parts(options, test, test_share, before), chosen, options)
     without_labels = others.read()
@@ -302,7 +302,7 @@ def _run(
     unlabelled = images.unlabelled.read()
     references += images.unlabelled.references(len(unlabelled))
     output, seed = options.output, options.seed
-    place = output.parent / f"{output.name}_report"
+    place = _report_of(output)
     with several_trainings(at_exit=True) as trainings, contextlib.ExitStack() as stack:
         report = stack.enter_context(atomic_path(place)) if is_main_process() else place
         result = run_training(
@@ -320,6 +320,11 @@ def _run(
         f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
         f"Next: somanet predict IMAGES --model {output} --output labels"
     )
+
+
+def _report_of(output: Path) -> Path:
+    """The folder beside a network for what tells of its training."""
+    return output.parent / f"{output.name}_report"
 
 
 def _section(params: Path, section: Literal["pretrain", "finetune"], name: str) -> dict[str, Any]:

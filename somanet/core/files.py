@@ -6,8 +6,7 @@ import json
 import math
 import numbers
 import os
-import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from somanet.core.documents import parse_json
 from somanet.core.errors import SomaNetError, explain
 from somanet.core.file_state import is_kind
 from somanet.core.foreign import file_bytes
+from somanet.core.hashing import is_hidden
 from somanet.core.limits import JSON_BYTES
 from somanet.core.problems import FileProblem
 from somanet.core.swapping import free_name, remove, remove_leftovers, replace_folder, temporary_path
@@ -56,6 +56,7 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
         SomaNetError: the running command reads ``path``, SomaNet did not write it (:mod:`somanet.core.guard`), the
             disk is full, the folder is not writable, or a file is in the way of a folder.
     """
+<<<<<<< HEAD
     path = Path(path)
     if is_kind(stat.S_ISDIR, path) and path.is_symlink():
         path = Path(os.path.realpath(path))  # the link stays, and leads to what is written
@@ -77,23 +78,127 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
             guard.note_writing(temporary, path, updates=updates)
             _keep_unknown(path)
             temporary.replace(path)
+=======
+    with atomic_paths(path, updates=updates) as (temporary,):
+        yield temporary
+
+
+@contextmanager
+def atomic_paths(*paths: Path | str, updates: bool = False) -> Iterator[tuple[Path, ...]]:
+    """As :func:`atomic_path` for files that belong together: the first is replaced once the last is written.
+
+    All are checked before the block begins, and complete on the disk before the first is renamed. A refusal, or a
+    failure in the block, leaves all of them as they were.
+    """
+    places = tuple(map(Path, paths))
+    if not updates:
+        check_outputs(*places)
+    for place in places:
+        make_folder(place.parent)
+        remove_leftovers(place.parent)
+    parts = {temporary_path(place): place for place in places}
+    try:
+        yield tuple(parts)
+        for temporary, place in parts.items():
+            if not temporary.is_dir():
+                # Windows flushes only what it may write.
+                with temporary.open("rb" if os.name == "posix" else "rb+") as handle:
+                    os.fsync(handle.fileno())
+            guard.note_writing(temporary, place)
+        for temporary, place in parts.items():
+            if temporary.is_dir():
+                _replace_folder(temporary, place)
+            else:
+                _keep_unknown(place)
+                temporary.replace(place)
+>>>>>>> wt-whole
     except OSError as error:
-        raise explain(error, path) from error
+        raise explain(error, _place_of(error, parts)) from error
+    except SomaNetError as error:  # of a temporary file: the user knows the place by its own name
+        words = str(error)
+        for temporary, place in parts.items():
+            words = words.replace(str(temporary), str(place))
+        error.args = (words, *error.args[1:])
+        raise
     except Exception as error:
-        if not isinstance(error, SomaNetError) and any(words in str(error) for words in _FAILED_WRITES):
+        if any(words in str(error) for words in _FAILED_WRITES):
             raise SomaNetError(
-                f"Cannot write {path}: the disk is full or the file is larger than allowed. Nothing was changed; free "
-                "some space and run again."
+                f"Cannot write {_place_of(error, parts)}: the disk is full or the file is larger than allowed. Nothing "
+                "was changed; free some space and run again."
             ) from error
         raise
     finally:
-        if temporary.is_dir():
-            remove(temporary)
-        elif temporary.exists():
-            # A failed writer may still hold it open, and until it is closed deleting alone frees no space.
-            with suppress(OSError):
-                os.truncate(temporary, 0)
-            temporary.unlink(missing_ok=True)
+        for temporary in parts:
+            if temporary.is_dir():
+                remove(temporary)
+            elif temporary.exists():
+                # A failed writer may still hold it open, and until it is closed deleting alone frees no space.
+                with suppress(OSError):
+                    os.truncate(temporary, 0)
+                temporary.unlink(missing_ok=True)
+
+
+def _behind_a_link(path: Path) -> Path:
+    """The folder that a link leads to: the link stays."""
+    return Path(os.path.realpath(path)) if is_kind(stat.S_ISDIR, path) and path.is_symlink() else path
+
+
+def _place_of(error: Exception, parts: Mapping[Path, Path]) -> Path:
+    """The output that an error is about, as far as it tells: the first that is not yet written, or else the first."""
+    named = getattr(error, "filename", None)
+    by_name = (place for part, place in parts.items() if named in (str(part), str(place)))
+    unwritten = (place for part, place in parts.items() if not part.exists())
+    return next(by_name, next(unwritten, next(iter(parts.values()))))
+
+
+def check_outputs(*paths: Path | None) -> None:
+    """Refuse all outputs of a command where one is to be refused, before the work and before the first is written.
+
+    Args:
+        paths: the files and folders that will be written; None, for one that is not wanted, is ignored.
+
+    Raises:
+        SomaNetError: as :func:`somanet.core.guard.check_write`; or one place is named for two outputs.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        if path is None:
+            continue
+        guard.check_write(path)
+        if (place := os.path.realpath(path)) in seen:
+            raise SomaNetError(f"{path} is named for two outputs, of which one would be lost. Name another for one.")
+        seen.add(place)
+
+
+def check_replaced(path: Path, ours: Callable[[Path], bool], *, what: str) -> None:
+    """Refuse to replace a folder that holds more than an older output of the same kind; hidden files do not count.
+
+    A guarded command is held first to what it wrote, see :func:`somanet.core.guard.check_write`; with --replace, what
+    is there is kept under another name.
+
+    Args:
+        path: the output.
+        ours: whether an entry of the folder is part of such an output.
+        what: the kind of output, for the message: `an OpenVINO network`.
+
+    Raises:
+        SomaNetError: naming what is in the way.
+    """
+    guard.check_write(path)
+    if guard.replacing() or not path.is_dir():
+        return
+    others = [child.name for child in sorted(path.iterdir()) if not (is_hidden(Path(child.name)) or ours(child))]
+    if others:
+        raise SomaNetError(
+            f"{path} contains files other than {what} ({', '.join(others[:3])}), which would be replaced. Choose a new "
+            "or empty folder; or give a command --replace to allow it."
+        )
+
+
+def remove_output(path: Path) -> None:
+    """Remove a file of an earlier run that this one lacks; what --replace lets go is kept under another name."""
+    _keep_unknown(path)
+    path.unlink(missing_ok=True)
 
 
 def _keep_unknown(path: Path) -> None:

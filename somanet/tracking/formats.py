@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.core.errors import SomaNetError
+from somanet.core.files import check_replaced
 from somanet.core.schema import TRACKS, check_tracks
 from somanet.io.label_movies import write_label_movie
 from somanet.tracking.ctc import CtcMasks, complete_labels
@@ -212,7 +213,10 @@ def write_tracks(
     path = Path(path)
     if kind not in FORMATS:
         raise SomaNetError(f"There is no track format '{kind}'; there are {', '.join(FORMATS)}.")
-    _check_replaceable(path, kind)
+    geff = kind == "geff" and is_geff(path)
+    check_replaced(
+        path, lambda child: geff or (kind == "ctc" and is_ctc_file(child.name)), what=f"tracks in the format {kind}"
+    )
     if kind == "csv":
         write_csv(path, tracks)
     elif kind == "napari":
@@ -251,11 +255,3 @@ def _write_label_tiff(
     largest = int(rows["track_id"].max()) if len(rows) else 0
     scale = calibration or FileCalibration()
     write_label_movie(path, checked, n_frames=n_frames, shape_YX=shape_YX, largest_id=largest, calibration=scale)
-
-
-def _check_replaceable(path: Path, kind: str) -> None:
-    """Refuse to replace a folder that contains anything but tracks of the same format."""
-    names = [p.name for p in path.iterdir() if p.name[0] != "."] if path.is_dir() else []
-    same = is_geff(path) if kind == "geff" else all(map(is_ctc_file, names))
-    if names and not (same and kind in ("ctc", "geff")):
-        raise SomaNetError(f"{path} contains other files, which would be replaced. Choose another name.")

@@ -87,6 +87,33 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(project: Path, argum
     assert not (project / "out").exists()
 
 
+def test_an_edited_page_leaves_the_older_numbers(project: Path) -> None:
+    assert somanet("compare", "all", "last3", "--output", "out", cwd=project) is None
+    older = written(project)
+    page = project / "out/comparison.md"
+    page.write_text("mine")
+    error = somanet("compare", "all", "mine.json", "--output", "out", cwd=project)
+    assert error is not None
+    assert "comparison.md was not written by SomaNet, or was changed since" in error
+    assert (written(project), page.read_text()) == (older, "mine")
+    assert somanet("compare", "all", "mine.json", "--output", "out", "--replace", cwd=project) is None
+    assert list(written(project)) == ["all", "mine"]
+    assert (project / "out/comparison.before.md").read_text() == "mine"
+
+
+def test_scores_that_are_compared_are_not_replaced(project: Path) -> None:
+    """Named as text, since sources may be runs and variants: they are inputs all the same, and so are their tables."""
+    scores = project / "out/comparison.json"
+    write_json(scores, metrics(0.5, n_images=3))
+    before = scores.read_bytes()
+    for source in ("out/comparison.json", str(scores)):
+        error = somanet("compare", source, "mine.json", "--output", "out", "--replace", cwd=project)
+        assert error is not None
+        assert "is an input of this command" in error
+    assert [path.name for path in scores.parent.iterdir() if path.name[0] != "."] == ["comparison.json"]
+    assert scores.read_bytes() == before
+
+
 def test_the_page_s_commands_exist() -> None:
     text = (ROOT / "docs/comparison.md").read_text(encoding="utf-8")
     given = [arguments for line in commands(text) if (arguments := somanet_arguments(line)) is not None]

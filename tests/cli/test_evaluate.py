@@ -87,3 +87,22 @@ def test_compare_writes_a_table_a_picture_and_numbers(folder: Path, capsys: pyte
     assert (folder / "side" / "comparison.md").read_text(encoding="utf-8") in shown
     assert "| lacking |" in unpadded(shown)
     assert read_image(folder / "side" / "comparison.png").ndim == 3
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("evaluate", "--truth", "pairs", "--predictions", "lacking"), ("label", "agreement", "pairs", "lacking")],
+)
+def test_of_two_outputs_none_is_written_if_one_is_refused(folder: Path, command: tuple[str, ...]) -> None:
+    """Without a suffix an output might be a folder: what is there is looked at by the command, before its work."""
+    (folder / "mine").write_text("years of work")
+    before = sorted(path.name for path in folder.iterdir())
+    for output, table, words in (
+        ("new.json", "mine", "mine was not written by SomaNet"),
+        ("new.csv", "new.csv", "named for two outputs"),
+    ):
+        error = somanet(*command, "--output", output, "--per-image", table, cwd=folder)
+        assert error is not None
+        assert words in error
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert (folder / "mine").read_text() == "years of work"

@@ -122,7 +122,7 @@ def test_the_movie_gives_trackmate_its_frame(world: Path) -> None:
         ("reference.csv t.trk --movie movie.tif", "--labels"),
         ("reference.csv t.csv --channel 0", "--channel is that of the --movie"),
         ("reference.csv RES --labels result.tif", "which no track has"),
-        ("reference.csv album --labels reference.tif", "contains other files"),
+        ("reference.csv album --labels reference.tif", "contains files that SomaNet did not write"),
         ("nowhere.csv t.csv", "no such file"),
         ("reference.csv t.xml --movie nowhere.tif", "no such file"),
     ],

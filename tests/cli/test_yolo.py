@@ -31,6 +31,20 @@ def test_a_tenth_validates(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert names["train"] | names["val"] == {"dim", *(f"s{i:02d}" for i in range(19))}
 
 
+@pytest.mark.parametrize("command", ["select", "yolo"])
+def test_a_set_is_written_again_and_other_files_are_kept(folder: Path, tmp_path: Path, command: str) -> None:
+    write = ("data", command, folder / "set", "--split", folder / "split.csv", "--output", "out")
+    assert [somanet(*write, cwd=tmp_path) for _ in range(2)] == [None, None]
+    (tmp_path / "out" / "thesis.doc").write_text("years of work")
+    words = somanet(*write, cwd=tmp_path)
+    assert words is not None
+    assert "contains files that SomaNet did not write" in words
+    assert "--replace" in words
+    assert somanet(*write, "--replace", cwd=tmp_path) is None
+    assert (tmp_path / "out.before" / "thesis.doc").read_text() == "years of work"
+    assert not (tmp_path / "out" / "thesis.doc").exists()
+
+
 def test_a_part_cannot_lead_out_of_the_output(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("image_id,split\ns00,../../../outside\ns01,val\n")
     options = ("--output", tmp_path / "a" / "b", "--split", tmp_path / "split.csv")

@@ -21,7 +21,19 @@ from hypothesis import strategies as st
 
 from somanet.core import swapping
 from somanet.core.errors import SomaNetError
-from somanet.core.files import atomic_path, json_object, make_folder, read_json, write_json, write_text
+from somanet.core.files import (
+    atomic_path,
+    atomic_paths,
+    check_outputs,
+    check_replaced,
+    json_object,
+    make_folder,
+    read_json,
+    remove_output,
+    write_json,
+    write_text,
+)
+from somanet.core.guard import guarded
 from somanet.core.hashing import sha256_file, sha256_tree
 from somanet.core.processes import process_mark
 
@@ -49,6 +61,82 @@ def test_a_writer_sees_the_suffix_and_readers_the_old_content(tmp_path: Path) ->
         assert target.read_text() == "old"
     assert target.read_text() == "new"
     assert names(tmp_path) == ["image.tif"]
+
+
+def save_pair(folder: Path, text: str, *, replace: bool = False) -> None:
+    """Two files that belong together, of a guarded command."""
+    with (
+        guarded(outputs=[folder], replace=replace, command="pair"),
+        atomic_paths(folder / "a.txt", folder / "b.txt") as places,
+    ):
+        for place in places:
+            place.write_text(text)
+
+
+def pair(folder: Path) -> list[str]:
+    return [(folder / f"{name}.txt").read_text() for name in "ab"]
+
+
+def test_of_files_that_belong_together_none_is_written_if_one_is_refused(tmp_path: Path) -> None:
+    save_pair(tmp_path, "old")
+    (tmp_path / "b.txt").write_text("edited")
+    with pytest.raises(SomaNetError, match=r"b\.txt was not written by SomaNet, or was changed since"):
+        save_pair(tmp_path, "new")
+    assert pair(tmp_path) == ["old", "edited"]
+    save_pair(tmp_path, "new", replace=True)
+    assert pair(tmp_path) == ["new", "new"]
+    assert (tmp_path / "b.before.txt").read_text() == "edited"
+
+
+def test_of_files_that_belong_together_none_is_replaced_if_one_fails(tmp_path: Path) -> None:
+    save_pair(tmp_path, "old")
+    before = names(tmp_path)
+
+    def fail() -> None:
+        with atomic_paths(tmp_path / "a.txt", tmp_path / "b.txt") as (first, second):
+            first.write_text("new")
+            raise OSError(errno.ENOSPC, "No space left on device", str(second))
+
+    with pytest.raises(SomaNetError, match=r"Cannot write \S*/b\.txt: the disk is full"):
+        fail()
+    assert (pair(tmp_path), names(tmp_path)) == (["old", "old"], before)
+
+
+def test_an_error_of_a_temporary_file_names_the_file_that_is_written(tmp_path: Path) -> None:
+    def fail() -> None:
+        with atomic_paths(tmp_path / "a.txt", tmp_path / "b.txt") as (_, second):
+            raise SomaNetError(f"{second} has no columns.")
+
+    with pytest.raises(SomaNetError) as caught:
+        fail()
+    assert str(caught.value) == f"{tmp_path / 'b.txt'} has no columns."
+
+
+def test_one_place_is_not_for_two_outputs(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(SomaNetError, match="named for two outputs"):
+        check_outputs(tmp_path / "a.csv", None, tmp_path / "link" / "a.csv")
+    check_outputs(tmp_path / "a.csv", None, tmp_path / "b.csv", None)
+
+
+def test_what_an_earlier_run_left_is_removed_and_what_it_did_not_write_is_kept(tmp_path: Path) -> None:
+    save_pair(tmp_path, "old")
+    (tmp_path / "b.txt").write_text("edited")
+    with guarded(outputs=[tmp_path], replace=True, command="pair"):
+        for name in ("a.txt", "b.txt", "none.txt"):
+            remove_output(tmp_path / name)
+    assert [name for name in names(tmp_path) if name[0] != "."] == ["b.before.txt"]
+
+
+def test_a_folder_with_other_things_is_replaced_by_no_library_call(tmp_path: Path) -> None:
+    for name in ("data.yaml", ".hidden"):
+        (tmp_path / name).write_text("ours")
+    check_replaced(tmp_path, lambda child: child.suffix == ".yaml", what="a data set")
+    (tmp_path / "thesis.doc").write_text("years of work")
+    with pytest.raises(SomaNetError, match=r"files other than a data set \(thesis\.doc\)"):
+        check_replaced(tmp_path, lambda child: child.suffix == ".yaml", what="a data set")
+    with guarded(outputs=[tmp_path], replace=True):
+        check_replaced(tmp_path, lambda child: child.suffix == ".yaml", what="a data set")
 
 
 @pytest.mark.parametrize("error", [ValueError("half way"), KeyboardInterrupt(), SomaNetError("no")])

@@ -108,7 +108,7 @@ def test_a_folder_of_other_things_is_not_replaced(kind: str, tmp_path: Path) -> 
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "thesis.doc").write_text("years of work")
     error = error_of(lambda: write_tracks(tmp_path / "album", cells(), SCALE, kind=kind, labels=CELLS))
-    assert "contains other files" in error
+    assert f"contains files other than tracks in the format {kind} (thesis.doc)" in error
     assert (tmp_path / "album" / "thesis.doc").read_text() == "years of work"
 
 

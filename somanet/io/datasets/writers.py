@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from somanet.core.errors import SomaNetError
-from somanet.core.files import atomic_path, write_json
-from somanet.core.hashing import is_hidden
+from somanet.core.files import atomic_path, check_replaced, write_json
 from somanet.core.names import check_file_name
 from somanet.core.swapping import scratch_folder
 from somanet.io.datasets.layouts import Dataset, LabelledImage, open_dataset
@@ -20,6 +19,7 @@ from somanet.io.datasets.recognise import IGNORE
 from somanet.io.images import write_image, write_labels
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip can hold
+_DATA_SET = "a data set"
 _PAIRS_CONTENT = {"images", "labels", IGNORE, ORIGINS_FILE}
 
 
@@ -42,7 +42,7 @@ def write_pairs(
         SomaNetError: no items, a name that is invalid or occurs twice, labels that do not fit their image.
     """
     path = Path(path)
-    check_replaceable(path, lambda child: child.name in _PAIRS_CONTENT)
+    check_replaced(path, lambda child: child.name in _PAIRS_CONTENT, what=_DATA_SET)
     with atomic_path(path) as folder:
         (folder / "images").mkdir(parents=True)
         (folder / "labels").mkdir()
@@ -92,7 +92,11 @@ def write_kaggle(
             write_kaggle_files(folder, items, path, labelling, origins)
             zip_folder(folder, archive)
     else:
-        check_replaceable(path, lambda child: (child / "images").is_dir() or child.name in (LABELLED, ORIGINS_FILE))
+        check_replaced(
+            path,
+            lambda child: (child / "images").is_dir() or child.name in (LABELLED, ORIGINS_FILE),
+            what=_DATA_SET,
+        )
         with atomic_path(path) as folder_path:
             folder_path.mkdir()
             write_kaggle_files(folder_path, items, path, labelling, origins)
@@ -168,19 +172,3 @@ def check_items(items: Iterable[LabelledImage], path: Path) -> Iterator[Labelled
         yield item
     if not seen:
         raise SomaNetError(f"Cannot write {path}: expected at least one image, found none.")
-
-
-def check_replaceable(path: Path, ours: object) -> None:
-    """Refuse to replace a folder, which deletes its content, unless all of it is an older data set."""
-    if not path.is_dir():
-        return
-    strangers = [
-        child.name
-        for child in sorted(path.iterdir())
-        if not (is_hidden(Path(child.name)) or (callable(ours) and ours(child)))
-    ]
-    if strangers:
-        raise SomaNetError(
-            f"Cannot write {path}: the folder contains other files ({', '.join(strangers[:3])}) that would be lost. "
-            "Choose a new or empty folder."
-        )

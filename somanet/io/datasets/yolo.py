@@ -11,10 +11,10 @@ from skimage.measure import find_contours
 from skimage.segmentation import relabel_sequential
 
 from somanet.core.errors import SomaNetError
-from somanet.core.files import atomic_path
+from somanet.core.files import atomic_path, check_replaced
 from somanet.core.names import check_file_name
 from somanet.io.datasets.layouts import LabelledImage
-from somanet.io.datasets.writers import check_items, check_replaceable
+from somanet.io.datasets.writers import check_items
 from somanet.io.images import write_image
 
 CLASS_NAME = "soma"
@@ -48,7 +48,7 @@ def write_yolo(
             that do not fit, images that are not 8-bit.
     """
     path = Path(path)
-    check_replaceable(path, lambda child: child.name in _CONTENT or child.suffix == ".txt")
+    check_replaced(path, lambda child: child.name in _CONTENT or child.suffix == ".txt", what="a data set for YOLO")
     for part in parts:
         check_file_name(part, f"Cannot write {path}")
     repeats = repeats or {}

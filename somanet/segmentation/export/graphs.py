@@ -7,7 +7,7 @@ from pathlib import Path
 
 from somanet.core.errors import SomaNetError
 from somanet.core.extras import require
-from somanet.core.files import atomic_path, write_json
+from somanet.core.files import atomic_path, check_replaced, write_json
 from somanet.segmentation.engines.graph import OPSET, check_agreement, to_onnx
 from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
 from somanet.segmentation.engines.openvino_engine import OpenVinoEngine, import_openvino
@@ -58,11 +58,7 @@ def export_openvino(checkpoint: Path, output: Path, *, mlflow_run: str | None = 
     Arguments, result and errors as for :func:`export_onnx`; the output must be a new folder or an older export.
     """
     names = {"network.xml", "network.bin", "somanet.json"}
-    if output.exists() and not (output.is_dir() and {path.name for path in output.iterdir()} <= names):
-        raise SomaNetError(
-            f"{output} contains files other than an OpenVINO network, which would be replaced. Choose a new folder for "
-            "--output."
-        )
+    check_replaced(output, lambda child: child.name in names, what="an OpenVINO network")
     require("openvino", purpose="--format openvino")
     openvino = import_openvino()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from somanet.core.files import atomic_path, make_folder, make_readable, write_json
+from somanet.core.files import atomic_paths, make_readable, write_json
 from somanet.core.hashing import sha256_file
 from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
 from somanet.segmentation.network.intended_use import SECTION, IntendedUse
@@ -21,7 +21,7 @@ def export_half(
 
     Weights keep about three digits, which changes probabilities by about 1e-3. A tensor with a number beyond 65504,
     such as the variances of a batch norm, stays in 32 bits: in 16 it would be infinite. Files beside the two of the
-    checkpoint are kept.
+    checkpoint are kept. A refusal or a failure leaves an older network whole.
 
     Args:
         checkpoint: the folder of a trained network.
@@ -37,14 +37,13 @@ def export_half(
     loaded = load_checkpoint(checkpoint)
     config = read_config(checkpoint)
     tensors = {name: _in_16_bits(value).contiguous() for name, value in loaded.model.state_dict().items()}
-    make_folder(output)
-    with atomic_path(output / WEIGHTS) as temporary:
-        save_file(tensors, temporary)
-        make_readable(temporary)
-    digest = sha256_file(output / WEIGHTS)
-    weights = {"file": WEIGHTS, "sha256": digest, "exported_from": loaded.sha256, "precision": "float16"}
-    section = {} if intended_use is None else {SECTION: intended_use.model_dump(mode="json")}
-    write_json(output / CONFIG, {**config, **section, "weights": weights, "mlflow_run": mlflow_run})
+    with atomic_paths(output / WEIGHTS, output / CONFIG) as (weights_file, config_file):
+        save_file(tensors, weights_file)
+        make_readable(weights_file)
+        digest = sha256_file(weights_file)
+        weights = {"file": WEIGHTS, "sha256": digest, "exported_from": loaded.sha256, "precision": "float16"}
+        section = {} if intended_use is None else {SECTION: intended_use.model_dump(mode="json")}
+        write_json(config_file, {**config, **section, "weights": weights, "mlflow_run": mlflow_run})
     return digest
 
 

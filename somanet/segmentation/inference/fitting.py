@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from somanet.core.files import atomic_path, make_folder, write_json
+from somanet.core.files import atomic_paths, check_outputs, write_json
 from somanet.io.datasets.layouts import LabelledImage
 from somanet.segmentation.engines import with_engine
 from somanet.segmentation.engines.devices import CPU
@@ -65,6 +65,9 @@ def fit_checkpoint(
             then), or the output cannot be written.
     """
     loaded = load_checkpoint(checkpoint)
+    own = output.resolve() == checkpoint.resolve()
+    if not own:
+        check_outputs(output / WEIGHTS, output / CONFIG)
     spec, network = loaded.spec, with_engine(loaded, "torch", device=device).checkpoint.model
     seen = [
         [
@@ -93,9 +96,10 @@ def fit_checkpoint(
         config.pop(OBJECT_CONFIDENCE, None)
     if settings:
         config["model"] = {**config["model"], "instances": spec.instances.model_dump(mode="json")}
-    own = make_folder(output).resolve() == checkpoint.resolve()
-    if not own:
-        with atomic_path(output / WEIGHTS) as temporary:
-            shutil.copyfile(checkpoint / WEIGHTS, temporary)
-    write_json(output / CONFIG, config, updates=own)
+    if own:
+        write_json(output / CONFIG, config, updates=True)
+        return found
+    with atomic_paths(output / WEIGHTS, output / CONFIG) as (weights_file, config_file):
+        shutil.copyfile(checkpoint / WEIGHTS, weights_file)
+        write_json(config_file, config)
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from somanet.core.errors import SomaNetError
-from somanet.core.files import write_json, write_text
+from somanet.core.files import atomic_paths, write_json, write_text
 from somanet.core.foreign import parsing
 from somanet.core.plots import save_figure
 from somanet.evaluation.image_tables import SCORES
@@ -56,10 +56,12 @@ def write_comparison(
         _check_numbers_of_images(networks)
         page = comparison_markdown(networks, pairing, data=data, nuclei=nuclei, notes=notes)
         figure = comparison_figure(networks, pairing)
-    write_json(folder / FILES[0], comparison_numbers(networks, pairing))
-    write_text(folder / FILES[1], page)
-    save_figure(figure, folder / FILES[2])
-    return [folder / name for name in FILES]
+    files = [folder / name for name in FILES]
+    with atomic_paths(*files) as (numbers_file, page_file, figure_file):
+        write_json(numbers_file, comparison_numbers(networks, pairing))
+        write_text(page_file, page)
+        save_figure(figure, figure_file)
+    return files
 
 
 def comparison_numbers(networks: Sequence[ComparedNetwork], pairing: Pairing | None) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
+from somanet.core.guard import protect
 from somanet.core.numbers import to_numbers
 from somanet.core.schema import Column, Schema
 from somanet.io.tables import read_table
@@ -139,7 +140,7 @@ def read_scores(
     """
     file = path / "metrics.json" if path.is_dir() else path
     expected = "scores that `somanet evaluate` wrote"
-    content = read_json(file, expected=expected)
+    content = read_json(protect(file), expected=expected)
     if "interval95" not in content:
         raise SomaNetError(f"{file} holds no scores. Expected a file written by `somanet evaluate`.")
     if "interior" not in content:
@@ -186,7 +187,7 @@ def read_variant(name: str, reports: Path = REPORTS, *, what: str = "") -> Compa
         reports / "evaluate" / name,
         name=name,
         what=what,
-        training=read_json(training, expected=TRAINING) if training.exists() else None,
+        training=read_json(protect(training), expected=TRAINING) if training.exists() else None,
     )
 
 
@@ -223,7 +224,7 @@ def _sidecar_table(file: Path) -> pd.DataFrame | None:
     table = file.with_name("per_image.csv" if file.stem == "metrics" else f"{file.stem}_per_image.csv")
     if not table.exists():
         return None
-    found = read_table(table, PER_IMAGE)
+    found = read_table(protect(table), PER_IMAGE)
     for column in found.columns.drop("name"):
         values = to_numbers(found[column]).astype("float64")
         wrong = (values.isna() & found[column].notna()) | (values.abs() > _LARGEST_SCORE)
@@ -255,9 +256,12 @@ def _run_id(source: str) -> str | None:
 
     path = Path(source)
     if path.is_dir():
-        return run_id_from(path) if (path / RUN_FILE).exists() and not (path / "metrics.json").exists() else None
+        named_in = path / RUN_FILE
+        return run_id_from(protect(named_in)) if named_in.exists() and not (path / "metrics.json").exists() else None
     if path.exists():
-        named = read_json(path, expected="scores that `somanet evaluate` wrote, or the run_id of an MLflow run")
+        named = read_json(
+            protect(path), expected="scores that `somanet evaluate` wrote, or the run_id of an MLflow run"
+        )
         return run_id_from(path) if "run_id" in named else None
     return source if re.fullmatch(r"[0-9a-f]{32}", source) else None
 

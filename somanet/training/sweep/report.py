@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from somanet.core.files import make_folder, write_json
+from somanet.core.files import atomic_paths, remove_output, write_json
 from somanet.core.plots import save_figure
 from somanet.io.tables import write_table
 from somanet.provenance.mlflow import TrackedRun
@@ -25,6 +25,7 @@ from somanet.training.sweep.trial import REASON, RUNS, SCORES, SECONDS, Job
 from somanet.training.sweep.trial_store import TrialStore
 
 TABLE, SUMMARY, HISTORY, IMPORTANCE, SLICES = "trials.csv", "sweep.json", "history.png", "importance.png", "slices.png"
+FILES = (TABLE, SUMMARY, HISTORY, SLICES, IMPORTANCE)
 IMPORTANCE_FROM = 4
 """Minimum number of complete trials for computing importances."""
 
@@ -151,22 +152,23 @@ def write_report(job: Job, trial_store: TrialStore, output: Path, run: TrackedRu
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     problem = str(failed[-1].user_attrs.get(REASON)) if failed else None
     report = Report(job.key, job.sweep.metric, best, counts, output, run.run_id, problem)
-    make_folder(output)
-    write_table(output / TABLE, table)
-    write_json(output / SUMMARY, _summary(job, report, shares))
-    run.log_table(table, TABLE)
-    run.log_file(output / SUMMARY)
     pictures = {HISTORY: figures.history(table, job.sweep.metric)} if len(table) else {}
     if best is not None:
         pictures[SLICES] = figures.slices(table, job.space, job.sweep.metric)
     if shares:
         pictures[IMPORTANCE] = figures.importance(shares)
-    for name in (HISTORY, SLICES, IMPORTANCE):
-        if name in pictures:
-            save_figure(pictures[name], output / name)
-            run.log_figure(output / name, name)
-        else:
-            (output / name).unlink(missing_ok=True)  # from an earlier study
+    names = (TABLE, SUMMARY, *pictures)
+    with atomic_paths(*(output / name for name in names)) as (table_file, summary_file, *picture_files):
+        write_table(table_file, table)
+        write_json(summary_file, _summary(job, report, shares))
+        for name, file in zip(pictures, picture_files, strict=True):
+            save_figure(pictures[name], file)
+    run.log_table(table, TABLE)
+    run.log_file(output / SUMMARY)
+    for name in pictures:
+        run.log_figure(output / name, name)
+    for name in {*FILES} - {*names}:
+        remove_output(output / name)  # from an earlier study
     run.set_tags({f"trials.{word}": number for word, number in counts.items()})
     if best is not None:
         run.set_tags({"best.trials": ", ".join(map(str, best.trials))})

@@ -181,7 +181,7 @@ def test_what_cannot_be_written(tmp_path: Path, write: object) -> None:
         assert not list(tmp_path.iterdir())
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("years of work")
-    with pytest.raises(SomaNetError, match=r"would be lost"):
+    with pytest.raises(SomaNetError, match=r"contains files other than a data set"):
         write(tmp_path / "home", ITEMS)
     write(tmp_path / "again", ITEMS)
     assert write(tmp_path / "again", ITEMS[:1]).names == ("b",)

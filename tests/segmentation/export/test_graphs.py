@@ -14,7 +14,7 @@ from somanet.core.hashing import sha256_file
 from somanet.segmentation.engines.eager import EagerEngine
 from somanet.segmentation.export import export_onnx, export_openvino, graphs
 from somanet.segmentation.network.checkpoint import load_checkpoint
-from tests.worlds import save_bright_network
+from tests.worlds import save_bright_network, somanet
 
 OPEN = {"onnx": (export_onnx, "network.onnx"), "openvino": (export_openvino, "folder")}
 
@@ -118,3 +118,19 @@ def test_a_folder_of_other_things_stays(tmp_path: Path) -> None:
     with pytest.raises(SomaNetError, match="contains files other than an OpenVINO network"):
         export_openvino(tmp_path / "model", tmp_path / "album")
     assert (tmp_path / "album" / "thesis.doc").exists()
+
+
+def test_an_openvino_network_is_exported_again_and_others_files_are_kept(tmp_path: Path) -> None:
+    """Its hidden notes are none of the others' files; what a person put there is refused, and kept with --replace."""
+    pytest.importorskip("openvino")
+    save_bright_network(tmp_path / "model")
+    export = ("export", "model", "--format", "openvino", "--output", "out/b")
+    assert [somanet(*export, cwd=tmp_path) for _ in range(2)] == [None, None]
+    (tmp_path / "out/b/thesis.doc").write_text("years of work")
+    error = somanet(*export, cwd=tmp_path)
+    assert error is not None
+    assert "contains files that SomaNet did not write" in error
+    assert "--replace" in error
+    assert somanet(*export, "--replace", cwd=tmp_path) is None
+    assert (tmp_path / "out/b.before/thesis.doc").read_text() == "years of work"
+    assert not (tmp_path / "out/b/thesis.doc").exists()

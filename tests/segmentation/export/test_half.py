@@ -41,6 +41,26 @@ def test_an_exported_network_gives_the_same_outputs(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "README.md").read_text() == "a card"
 
 
+def test_an_edited_export_stays_whole_until_it_may_be_replaced(tmp_path: Path) -> None:
+    """Exported again from another network: the weights are not replaced before the edited config.json is refused."""
+    first, second = save_bright_network(tmp_path / "first"), tmp_path / "second"
+    model = load_checkpoint(first).model
+    for values in model.parameters():
+        values.data *= 0.5
+    save_checkpoint(second, model, load_checkpoint(first).spec, {})
+    assert somanet("export", first, "--output", "out", cwd=tmp_path) is None
+    edited = (tmp_path / "out" / "config.json").read_text().replace("{", "{ ", 1)
+    (tmp_path / "out" / "config.json").write_text(edited)
+    old = load_checkpoint(tmp_path / "out").sha256
+    error = somanet("export", second, "--output", "out", cwd=tmp_path)
+    assert error is not None
+    assert "config.json was not written by SomaNet, or was changed since" in error
+    assert load_checkpoint(tmp_path / "out").sha256 == old
+    assert somanet("export", second, "--output", "out", "--replace", cwd=tmp_path) is None
+    assert load_checkpoint(tmp_path / "out").sha256 != old
+    assert (tmp_path / "out" / "config.before.json").read_text() == edited
+
+
 def test_the_intended_use_is_given_kept_and_changed(tmp_path: Path) -> None:
     source = save_bright_network(tmp_path / "model")
     given = IntendedUse(modality="fluorescence", diameter_px=(8, 48))

@@ -50,6 +50,26 @@ def test_a_checkpoint_is_calibrated_in_place_or_as_a_copy(tmp_path: Path, harder
     assert fit_checkpoint(tmp_path / "copy", [harder], tmp_path / "again").temperature == found
 
 
+def test_an_edited_copy_stays_whole_and_is_refused_before_the_work(
+    tmp_path: Path, harder: list[LabelledImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pairs(tmp_path / "set", harder)
+    save_bright_network(tmp_path / "model")
+    calibrate = ("calibrate", "set", "--model", "model", "--output", "copy")
+    assert somanet(*calibrate, cwd=tmp_path) is None
+    config = tmp_path / "copy" / "config.json"
+    config.write_text(config.read_text().replace("{", "{ ", 1))
+    weights = tmp_path / "copy" / "model.safetensors"
+    old = weights.stat().st_ino
+    with monkeypatch.context() as patch:
+        patch.setattr("somanet.segmentation.inference.fitting.predict_probabilities", None)
+        error = somanet(*calibrate, cwd=tmp_path)
+    assert error is not None
+    assert "config.json was not written by SomaNet, or was changed since" in error
+    assert weights.stat().st_ino == old
+    assert somanet(*calibrate, "--replace", cwd=tmp_path) is None
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> tuple[Path, LabelledImage]:
     """A network that detects pixels above half the range, and an image whose somas end at an intensity of 94 of 255.

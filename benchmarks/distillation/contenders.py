@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.distillation.rewriting import convolve_before_upsampling, pad_in_convolution
+from benchmarks.distillation.rewriting import convolve_before_upsampling
 from benchmarks.distillation.students import STUDENTS, WEIGHTS
 from benchmarks.distillation.training import GRAPH
 from benchmarks.engines.image import AsBuiltEngine, paper_unet
@@ -20,7 +20,7 @@ from benchmarks.engines.int8 import quantise
 from benchmarks.peers.measuring import torch_flops
 from somanet.segmentation.engines.engine import Engine, Float32
 from somanet.segmentation.engines.engine_network import running
-from somanet.segmentation.engines.graph import to_onnx
+from somanet.segmentation.engines.graph import to_onnx, traced
 from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import Checkpoint
@@ -62,8 +62,8 @@ def contenders(teacher: Checkpoint, folder: Path, crops: list[Float32]) -> dict[
         folder: of what was trained; what is not there is left out.
         crops: batches NCHW for the ranges of post-training quantisation.
     """
-    graph = to_onnx(teacher.model, teacher.spec.in_channels)
-    padded = pad_in_convolution(graph)
+    graph = traced(teacher.model, teacher.spec.in_channels)
+    padded = to_onnx(teacher.model, teacher.spec.in_channels)
     found = _papers()
     graphs: dict[str, tuple[str, bytes]] = {
         BUNDLED_NAME: ("bundled", graph),
@@ -82,9 +82,7 @@ def contenders(teacher: Checkpoint, folder: Path, crops: list[Float32]) -> dict[
     for name, student in STUDENTS.items():
         if (folder / name / WEIGHTS).is_file():
             model = student.load(teacher, folder / name)
-            engine = OnnxRuntimeEngine(
-                convolve_before_upsampling(pad_in_convolution(to_onnx(model, teacher.spec.in_channels)))
-            )
+            engine = OnnxRuntimeEngine(convolve_before_upsampling(to_onnx(model, teacher.spec.in_channels)))
             spec = student.spec(teacher.spec)
             checkpoint = running(dataclasses.replace(teacher, spec=spec), engine)
             found[name] = Contender(f"{student.title}, distilled, rewritten", engine, checkpoint, _flops(model))

@@ -8,27 +8,7 @@ from typing import Any
 
 import numpy as np
 
-
-def pad_in_convolution(onnx_model: bytes) -> bytes:
-    """Convolutions that pad their own input, instead of a padding of its own before each.
-
-    TensorFlow's padding depends on the size of the image, so a tracer writes it as a dozen small operations and a
-    copy of the whole input, in the channel order of images rather than that of the runtime's convolutions. The
-    attribute ``auto_pad`` says the same.
-    """
-    import onnx
-
-    model = onnx.load_model_from_string(onnx_model)
-    made_by = {name: node for node in model.graph.node for name in node.output}
-    for node in model.graph.node:
-        before = made_by.get(node.input[0]) if node.op_type == "Conv" else None
-        if before is None or before.op_type != "Pad":
-            continue
-        node.input[0] = before.input[0]
-        kept = [one for one in node.attribute if one.name not in ("pads", "auto_pad")]
-        del node.attribute[:]
-        node.attribute.extend([*kept, onnx.helper.make_attribute("auto_pad", "SAME_UPPER")])
-    return _serialised(model)
+from somanet.segmentation.engines.padding import remove_unread
 
 
 def convolve_before_upsampling(onnx_model: bytes) -> bytes:
@@ -128,17 +108,8 @@ def _serialised(model: Any) -> bytes:
     """The model without operations and arrays that nothing reads, checked."""
     import onnx
 
-    graph = model.graph
-    while True:
-        read = {name for node in graph.node for name in node.input} | {one.name for one in graph.output}
-        unread = [node for node in graph.node if not any(name in read for name in node.output)]
-        if not unread:
-            break
-        for node in unread:
-            graph.node.remove(node)
-    for one in [one for one in graph.initializer if one.name not in read]:
-        graph.initializer.remove(one)
-    used = {node.domain for node in graph.node}
+    remove_unread(model.graph)
+    used = {node.domain for node in model.graph.node}
     for one in [one for one in model.opset_import if one.domain not in used]:
         model.opset_import.remove(one)
     onnx.checker.check_model(model)

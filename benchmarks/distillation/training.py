@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.distillation.learning import Teacher, distilled, settings_for
 from benchmarks.distillation.quantised import observe, quantised
-from benchmarks.distillation.rewriting import pad_in_convolution, with_folded_constants
+from benchmarks.distillation.rewriting import with_folded_constants
 from benchmarks.distillation.students import STUDENTS, WEIGHTS, save
 from somanet.core.files import atomic_path, make_folder, write_json
 from somanet.io.datasets.layouts import LabelledImage
@@ -77,7 +77,7 @@ def train_quantised(
     observe(model, observing=False)
     save(model, place)
     with atomic_path(make_folder(place) / GRAPH) as temporary:
-        temporary.write_bytes(with_folded_constants(pad_in_convolution(to_onnx(model, teacher.spec.in_channels))))
+        temporary.write_bytes(with_folded_constants(to_onnx(model, teacher.spec.in_channels)))
 
 
 def _imitating(

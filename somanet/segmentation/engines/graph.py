@@ -17,6 +17,7 @@ from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError, first_line
 from somanet.segmentation.engines.eager import EagerEngine
 from somanet.segmentation.engines.engine import Float32
+from somanet.segmentation.engines.padding import pad_in_convolution
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,9 +32,7 @@ CHECKED_SHAPES = ((2, 128, 160), (1, 192, 128))
 
 
 def to_onnx(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
-    """The network as an ONNX model with free batch, height and width.
-
-    It is traced: torch's newer exporter solves for the sizes symbolically, which took minutes for a U-Net.
+    """The network as an ONNX model with free batch, height and width, of as few operations as give the same outputs.
 
     Args:
         model: images NCHW to an output NCHW of the same height and width.
@@ -42,6 +41,14 @@ def to_onnx(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
 
     Raises:
         SomaNetError: the network has an operation that ONNX lacks.
+    """
+    return pad_in_convolution(traced(model, channels, output=output))
+
+
+def traced(model: nn.Module, channels: int, *, output: str = OUTPUT) -> bytes:
+    """The graph as torch's exporter writes it; arguments and errors as for :func:`to_onnx`.
+
+    It is traced: torch's newer exporter solves for the sizes symbolically, which took minutes for a U-Net.
     """
     import torch
 

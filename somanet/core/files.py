@@ -57,28 +57,6 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
             disk is full, the folder is not writable, or a file is in the way of a folder.
     """
 <<<<<<< HEAD
-    path = Path(path)
-    if is_kind(stat.S_ISDIR, path) and path.is_symlink():
-        path = Path(os.path.realpath(path))  # the link stays, and leads to what is written
-    if not updates:
-        guard.check_write(path)
-    make_folder(path.parent)
-    remove_leftovers(path.parent)
-    temporary = temporary_path(path)
-    try:
-        yield temporary
-        if temporary.is_dir():
-            guard.note_writing(temporary, path)
-            _replace_folder(temporary, path)
-        else:
-            with temporary.open(
-                "rb" if os.name == "posix" else "rb+"
-            ) as handle:  # Windows flushes only what it may write
-                os.fsync(handle.fileno())
-            guard.note_writing(temporary, path, updates=updates)
-            _keep_unknown(path)
-            temporary.replace(path)
-=======
     with atomic_paths(path, updates=updates) as (temporary,):
         yield temporary
 
@@ -90,7 +68,7 @@ def atomic_paths(*paths: Path | str, updates: bool = False) -> Iterator[tuple[Pa
     All are checked before the block begins, and complete on the disk before the first is renamed. A refusal, or a
     failure in the block, leaves all of them as they were.
     """
-    places = tuple(map(Path, paths))
+    places = tuple(map(_behind_a_link, map(Path, paths)))
     if not updates:
         check_outputs(*places)
     for place in places:
@@ -104,14 +82,13 @@ def atomic_paths(*paths: Path | str, updates: bool = False) -> Iterator[tuple[Pa
                 # Windows flushes only what it may write.
                 with temporary.open("rb" if os.name == "posix" else "rb+") as handle:
                     os.fsync(handle.fileno())
-            guard.note_writing(temporary, place)
+            guard.note_writing(temporary, place, updates=updates)
         for temporary, place in parts.items():
             if temporary.is_dir():
                 _replace_folder(temporary, place)
             else:
                 _keep_unknown(place)
                 temporary.replace(place)
->>>>>>> wt-whole
     except OSError as error:
         raise explain(error, _place_of(error, parts)) from error
     except SomaNetError as error:  # of a temporary file: the user knows the place by its own name

@@ -14,10 +14,10 @@ from somanet.core.names import is_entry
 
 MANIFEST = "manifest.json"
 """The record in every folder of results of an analysis."""
-
-
 _NOTES = re.compile(r"\.somanet.*\.jsonl")
 """What :mod:`somanet.core.written` notes in a folder."""
+_MAY_BE_EMPTY = "masks"
+"""The only folder that SomaNet leaves empty: of a crop without somas."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _is_more(path: Path) -> bool:
     if path.is_symlink():
         return True
     if path.is_dir():
-        return path.name[0] == "." or not any(path.iterdir())
+        return path.name[0] == "." or (path.name != _MAY_BE_EMPTY and not any(path.iterdir()))
     return not path.is_file() or (path.name[0] == "." and _NOTES.fullmatch(path.name) is None)
 
 

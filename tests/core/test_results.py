@@ -171,9 +171,10 @@ def test_a_changed_result_is_refused_and_with_replace_kept(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("what", ["hidden", "link", "empty folder"])
 def test_what_is_put_into_a_folder_of_the_results_is_kept(tmp_path: Path, what: str) -> None:
-    """No hash covers it. A note of SomaNet's own is none of a person's."""
+    """No hash covers it. A note of SomaNet's own is none of a person's, nor are the masks of a crop without somas."""
     out = tmp_path / "out"
     write(out, "a")
+    (out / "ctc" / "masks").mkdir()
     (out / "ctc" / ".somanet.jsonl").write_text("{}")
     check_results(out, KIND)
     more = out / "ctc" / (".mine.csv" if what == "hidden" else "mine")

@@ -11,11 +11,10 @@ from typing import Any
 from somanet.analysis import names
 from somanet.analysis.manifest import changed_in, is_corrected, is_manifest
 from somanet.analysis.source import MovieSource
-from somanet.core.errors import SomaNetError, explain
+from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, read_json, write_json
-from somanet.core.guard import keep, protect
+from somanet.core.guard import protect
 from somanet.core.hashing import sha256_tree
-from somanet.core.swapping import free_name, temporary_path
 from somanet.corrections import Header
 from somanet.io.movie_files import movie_exists, sha256_movie
 from somanet.migration.settings import MigrateSettings
@@ -151,39 +150,3 @@ def open_base(result: Path) -> Base:
         provenance = {name: value for name, value in manifest.items() if name not in left_out}
         analysis = {"provenance": provenance, "notes": manifest.get("notes", [])}
     return Base(result, tracks, labels[0] if labels else None, analysis)
-
-
-def leave_corrections(output: Path, folder: Path) -> None:
-    """Let corrections outlive new results: they are the user's, lie beside them, and are in no record.
-
-    Args:
-        output: where the results are going; may have older ones.
-        folder: the new results, complete.
-    """
-    beside, applied = output / names.CORRECTIONS, folder / names.AUTOMATIC / names.CORRECTIONS
-    place = output if output.is_dir() else folder
-    old = output / names.AUTOMATIC / names.CORRECTIONS
-    if applied.is_file() and (not beside.exists() or _goes_on(applied, beside)):
-        _put(applied, place / names.CORRECTIONS)
-    if old.is_file():
-        content, kept = old.read_bytes(), (place / names.CORRECTIONS, applied)
-        if not any(path.is_file() and path.read_bytes().startswith(content) for path in kept):
-            _put(old, keep(free_name(beside, "before")))
-
-
-def _goes_on(applied: Path, beside: Path) -> bool:
-    """Whether applied corrections are those beside results and further ones, as those that came back from a program."""
-    there, new = beside.read_bytes(), applied.read_bytes()
-    return len(new) > len(there) and new.startswith(there)
-
-
-def _put(source: Path, path: Path) -> None:
-    """Copy a file, all at once, as one that SomaNet did not write: no command replaces it."""
-    temporary = temporary_path(path)
-    try:
-        shutil.copyfile(source, temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise explain(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)

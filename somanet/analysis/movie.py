@@ -16,28 +16,20 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from somanet.analysis import names
-from somanet.analysis.base import leave_corrections, open_base
+from somanet.analysis.base import open_base
 from somanet.analysis.correction_notes import notes_on_corrections
 from somanet.analysis.finished import movie_inputs
-from somanet.analysis.manifest import (
-    code_record,
-    edited_tracks,
-    is_corrected,
-    is_manifest,
-    provenance_of,
-    results_in,
-    tracks_are_edited,
-    tracks_are_given,
-)
+from somanet.analysis.leaving import keep_tracks, leave_corrections
+from somanet.analysis.manifest import code_record, is_manifest, provenance_of
+from somanet.analysis.replacing import check_output, goes_aside
 from somanet.analysis.source import MovieSource
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, plain, write_json, write_text
-from somanet.core.guard import keep, reading, release, replacing
+from somanet.core.guard import reading, release, replacing
 from somanet.core.hashing import sha256_tree
 from somanet.core.installation import PACKAGE
 from somanet.core.result_records import hashes_of
 from somanet.core.results import result_folder
-from somanet.core.swapping import free_name
 from somanet.core.unchanged import unchanged
 from somanet.corrections import Corrections, read
 from somanet.io.movie_files import movie_files
@@ -88,40 +80,6 @@ class Options:
         return (*names.ALL, *(names.EXPORTS[kind] for kind in self.exports))
 
 
-def check_output(output: Path, *, movie: str, automatic: bool) -> None:
-    """Refuse a folder in which a movie's results would damage other work, whether files may be replaced or not.
-
-    Args:
-        output: where the results are to go.
-        movie: its name.
-        automatic: a network finds the tracks; else a person gives them.
-
-    Raises:
-        SomaNetError: the folder is a study of several movies, or a person has corrected the tracks in it.
-    """
-    if (output / names.COHORT_RECORD).is_file() or any(place != output for place in results_in(output)):
-        raise SomaNetError(
-            f"{output} is a study: it has the results of other movies, each in a folder of its own. Give this movie "
-            f"one too: --output {output / movie}; then `somanet cohort {output}` combines them."
-        )
-    manifest = json_object(output / names.MANIFEST)
-    if not automatic or not is_manifest(manifest):
-        return
-    if tracks_are_edited(output):
-        raise SomaNetError(edited_tracks(output, manifest))
-    if is_corrected(manifest):
-        raise SomaNetError(
-            f"{output} has results that a person corrected, and an automatic analysis would replace them. Give "
-            f"--corrections {output / names.CORRECTIONS} to correct the new results as well, choose another --output, "
-            "or move that folder away."
-        )
-    if tracks_are_given(manifest):
-        raise SomaNetError(
-            f"{output} has tracks that a person corrected, and an automatic analysis would replace them. Choose "
-            "another --output, or move that folder away."
-        )
-
-
 def check_exports(kinds: Sequence[str]) -> None:
     """Refuse formats of tracks that are none.
 
@@ -161,6 +119,7 @@ def analyze_movie(
     corrections_file: Path | None = None,
     options: Options | None = None,
     elsewhere: Elsewhere | None = None,
+    aside: bool = False,
 ) -> Measures:
     """From a movie to its folder of results; everything is written, or nothing.
 
@@ -173,6 +132,7 @@ def analyze_movie(
         corrections_file: a person's corrections of these results, see :mod:`somanet.corrections`.
         options: see :class:`Options`.
         elsewhere: other processes that segment the frames; by default this one does.
+        aside: the output goes aside as a whole first, see :func:`somanet.analysis.replacing.goes_aside`.
 
     Raises:
         SomaNetError: the movie or the tracks cannot be used, the output cannot be written, or an automatic analysis
@@ -181,13 +141,11 @@ def analyze_movie(
     options = options or Options()
     check_output(output, movie=source.name, automatic=tracks_file is None and corrections_file is None)
     corrections = None if corrections_file is None else read(corrections_file)
-    before = json_object(output / names.MANIFEST)
-    corrected = tracks_are_given(before) or (tracks_file is not None and is_corrected(before))
     files_read = movie_files(source.path)
     request = request_of(source, network=network, tracks_file=tracks_file, options=options, corrections=corrections)
     with (
         reading(source.path, tracks_file, source.times, corrections_file),
-        result_folder(output, names.RESULTS, writes=options.files()) as folder,
+        result_folder(output, names.RESULTS, writes=options.files(), aside=aside) as folder,
         unchanged(*files_read, tracks_file, source.times),
         source.keeping_frames(folder) as source,
     ):
@@ -213,9 +171,9 @@ def analyze_movie(
         if corrections is not None:
             provenance, notes = _correct(source, folder, corrections, provenance, notes)
         measures = _finish(source, folder, options, provenance, notes, request)
-        if corrected:  # after the record, so that they are the user's and stay through every further analysis
-            _keep_corrections(output, folder)
-        leave_corrections(output, folder)
+        if not aside:
+            keep_tracks(output, folder, corrections_file)
+        leave_corrections(None if aside else output, folder)
     return measures
 
 
@@ -229,24 +187,26 @@ def correct_movie(
 
     Args:
         result: a folder of results.
-        output: the folder for the corrected ones; it may be the same.
+        output: the folder for the corrected ones. It may be the same where nothing guards the inputs, as in napari;
+            the command `somanet correct` reads RESULT, and so refuses to write there.
         corrections_file: the corrections.
         movie: the movie; if None, it is looked for beside the results.
         options: only what is written; tracking and measuring are as they were.
 
     Raises:
         SomaNetError: the folder has no results of a movie or they were changed since, the movie is not found or is
-            another, or the corrections are of another movie.
+            another, the corrections are of another movie, or the output has results of another.
     """
     base = open_base(result)
     source = base.source(movie)
     corrections = read(corrections_file, movie_sha256=base.about["sha256"], position=base.position)
     options = replace(options or Options(), migrate=base.migrate)
     check_output(output, movie=source.name, automatic=False)
+    aside = goes_aside(output, source.path, position=base.position, sha256=base.about["sha256"])
     request = request_of(source, network=None, tracks_file=base.tracks, options=options, corrections=corrections)
     with (
         reading(source.path, source.times, corrections_file),
-        result_folder(output, names.RESULTS, writes=options.files()) as folder,
+        result_folder(output, names.RESULTS, writes=options.files(), aside=aside) as folder,
         unchanged(*movie_files(source.path), source.times, base.tracks, base.labels),
         source.keeping_frames(folder) as source,
     ):
@@ -255,7 +215,9 @@ def correct_movie(
         provenance, notes = {**record["provenance"], "code": code_record()}, tuple(record["notes"])
         provenance, notes = _correct(source, folder, corrections, provenance, notes)
         measures = _finish(source, folder, options, provenance, notes, request)
-        leave_corrections(output, folder)
+        if not aside:
+            keep_tracks(output, folder, corrections_file)
+        leave_corrections(None if aside else output, folder)
     return measures
 
 
@@ -302,15 +264,6 @@ def _finish(
     files = hashes_of(folder, names.RESULTS)
     write_json(folder / names.MANIFEST, {**provenance, "request": request, "notes": list(notes), "files": files})
     return measures
-
-
-def _keep_corrections(output: Path, folder: Path) -> None:
-    """Put corrected tracks, and labels made from them, among new results, if those are others."""
-    for name in (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR):
-        old, new = output / name, folder / name
-        if old.exists() and not (new.exists() and sha256_tree(new) == sha256_tree(old)):
-            kept = keep(free_name(old, "before"))
-            (shutil.copytree if old.is_dir() else shutil.copy2)(old, folder / kept.name)
 
 
 def request_of(

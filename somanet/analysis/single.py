@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, check_output, tracks_to_take
+from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, tracks_to_take
 from somanet.analysis.names import RESULTS
+from somanet.analysis.replacing import check_output, goes_aside
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.results import check_results
 from somanet.corrections import read
@@ -50,8 +51,9 @@ def analyze_single(
     check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
     made = None if corrections is None else read(corrections, movie_sha256=sha256_movie(source.path))
     with tracks_to_take(tracks, output) as taken:
-        check_results(output, RESULTS, writes=options.files())
         with source.open() as movie:
+            aside = goes_aside(output, source.path, position=movie.position)
+            check_results(output, RESULTS, writes=options.files(), aside=aside)
             source.calibration(movie)
             if made is not None:
                 sha256 = made.header.movie_sha256  # compared above
@@ -78,4 +80,5 @@ def analyze_single(
             corrections_file=corrections,
             options=options,
             elsewhere=elsewhere,
+            aside=aside,
         )

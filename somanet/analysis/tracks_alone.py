@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from somanet.analysis import names
-from somanet.analysis.base import leave_corrections
+from somanet.analysis.leaving import leave_corrections
 from somanet.analysis.manifest import provenance_of
 from somanet.analysis.methods import movie_methods
+from somanet.analysis.replacing import goes_aside_for_tracks
 from somanet.analysis.source import FEWEST_FRAMES, check_plausible
 from somanet.analysis.stages.migrate import migrate_movie
 from somanet.core.errors import SomaNetError
@@ -41,17 +42,20 @@ def measure_tracks(tracks_file: Path, output: Path, *, name: str, given: Given, 
 
     Args:
         tracks_file: of any format of :mod:`somanet.tracking.formats`.
-        output: the folder; results of an earlier analysis are replaced, other files in it stay.
+        output: the folder; results of earlier tracks alone are replaced, other files in it stay. Those of an analysis
+            with images go aside as a whole, if files may be replaced.
         name: of the movie that they are of, for the tables.
         given: the scale and units that the file lacks.
         settings: of the measurement.
 
     Raises:
-        SomaNetError: the tracks cannot be read or measured, or the output cannot be written.
+        SomaNetError: the tracks cannot be read or measured, or the output cannot be written, or has results of an
+            analysis with images.
     """
+    aside = goes_aside_for_tracks(output)
     with (
         reading(tracks_file),
-        result_folder(output, names.RESULTS, writes=WRITES) as folder,
+        result_folder(output, names.RESULTS, writes=WRITES, aside=aside) as folder,
         unchanged(tracks_file),
     ):
         found = open_tracks(tracks_file, given)
@@ -65,7 +69,7 @@ def measure_tracks(tracks_file: Path, output: Path, *, name: str, given: Given, 
             (folder / stage).unlink()
         record = {**provenance, "notes": [NO_IMAGES, *found.notes], "files": hashes_of(folder, names.RESULTS)}
         write_json(folder / names.MANIFEST, record)
-        leave_corrections(output, folder)
+        leave_corrections(None if aside else output, folder)
     return measures
 
 

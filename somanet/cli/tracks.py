@@ -159,7 +159,8 @@ def measure(
     assignments: Annotated[list[str] | None, set_option("migrate.sigma_um=0.5, migrate.min_track_h=2")] = None,
 ) -> None:
     """Measure migration from tracks alone: the tables of `somanet analyze` that need no images."""
-    from somanet.analysis.movie import check_output, tracks_to_take
+    from somanet.analysis.movie import tracks_to_take
+    from somanet.analysis.replacing import check_output
     from somanet.analysis.settings import analysis_params
     from somanet.analysis.tracks_alone import measure_tracks
     from somanet.cli.analyze import print_summary

@@ -56,7 +56,6 @@ def atomic_path(path: Path | str, *, updates: bool = False) -> Iterator[Path]:
         SomaNetError: the running command reads ``path``, SomaNet did not write it (:mod:`somanet.core.guard`), the
             disk is full, the folder is not writable, or a file is in the way of a folder.
     """
-<<<<<<< HEAD
     with atomic_paths(path, updates=updates) as (temporary,):
         yield temporary
 

@@ -18,7 +18,7 @@ from somanet.core.file_state import user_number
 from somanet.core.files import json_object, write_json
 from somanet.core.hashing import sha256_tree
 from somanet.core.names import is_entry
-from somanet.core.result_records import Kind, entry_in, recorded_in, unchanged_in
+from somanet.core.result_records import Kind, entry_in, holds_more, recorded_in, unchanged_in
 from somanet.core.swapping import free_name, remove
 from somanet.core.writable import check_replaceable
 
@@ -75,7 +75,7 @@ def finish_exchange(place: Path, kind: Kind) -> None:
                 continue
             said = goes.get(name)
             ours = bool(recorded) if name == kind.record else said is not None and recorded.get(name) == said
-            if target.exists() and ours and sha256_tree(target) == said:
+            if target.exists() and ours and sha256_tree(target) == said and not holds_more(target):
                 remove(target)
             elif waits and os.path.lexists(target):
                 target.rename(guard.keep(free_name(target, "before")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from somanet.core.names import is_entry
 
 MANIFEST = "manifest.json"
 """The record in every folder of results of an analysis."""
+_NOTES = re.compile(r"\.somanet.*\.jsonl")
+"""What :mod:`somanet.core.written` notes in a folder."""
+_MAY_BE_EMPTY = "masks"
+"""The only folder that SomaNet leaves empty: of a crop without somas."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +67,38 @@ def unchanged_in(output: Path, recorded: Mapping[str, str]) -> dict[str, tuple[o
         path = output / name
         if is_entry(name) and path.exists():
             state = state_of(path)  # before its bytes: a change in between is one
-            if sha256_tree(path) == digest:
+            if sha256_tree(path) == digest and not holds_more(path):
                 found[name] = state
     return found
 
 
+def holds_more(path: Path) -> bool:
+    """Whether a folder of results has what no hash covers and SomaNet never writes there, so that a person did.
+
+    That is a hidden file, a link or an empty folder; not a hidden note of SomaNet's own.
+    """
+    return _is_folder(path) and any(_is_more(inside) for inside in path.rglob("*"))
+
+
+def _is_more(path: Path) -> bool:
+    if path.is_symlink():
+        return True
+    if path.is_dir():
+        return path.name[0] == "." or (path.name != _MAY_BE_EMPTY and not any(path.iterdir()))
+    return not path.is_file() or (path.name[0] == "." and _NOTES.fullmatch(path.name) is None)
+
+
 def state_of(path: Path) -> tuple[object, ...]:
     """A state that changes whenever a file, or a file of a folder, is saved again."""
-    if path.is_dir() and not path.is_symlink():
-        return tuple((p.relative_to(path), *state_of(p)) for p in sorted(path.rglob("*")) if not p.is_dir())
+    if _is_folder(path):
+        inside = sorted(path.rglob("*"))
+        return tuple((p.relative_to(path), *(() if _is_folder(p) else state_of(p))) for p in inside)
     found = path.lstat()
     return found.st_size, found.st_mtime_ns
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def entry_in(path: Path, folder: Path) -> str:

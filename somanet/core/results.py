@@ -24,17 +24,18 @@ from somanet.core.swapping import free_name, holds_mounts, remove, remove_leftov
 from somanet.core.writable import check_replaceable, check_writable
 
 
-def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> None:
+def check_results(output: Path, kind: Kind, *, writes: Collection[str] = (), aside: bool = False) -> None:
     """Refuse an output folder where results would do damage, before the work rather than after it.
 
     Args:
         output: the folder.
         kind: the kind of results.
         writes: names that will be written, as far as they are known.
+        aside: what is there will be kept as a whole, under another name.
 
     Raises:
         SomaNetError: it is a file, cannot be written, contains other files but no results, or contains edited results
-            or a foreign file under a name that will be written.
+            or a foreign file under a name that will be written; or it is to go aside and cannot.
     """
     guard.check_not_read(output)
     check_writable(output)
@@ -47,6 +48,9 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
     remove_leftovers(output)
     finish_exchange(output, kind)
     if not any(output.iterdir()):
+        return
+    if aside:
+        _check_can_go(output)
         return
     recorded = recorded_in(output, kind)
     if locked := _unreadable(output):
@@ -80,18 +84,19 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
 
 
 @contextmanager
-def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> Iterator[Path]:
+def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = (), aside: bool = False) -> Iterator[Path]:
     """Yield a folder to write results into; when the block succeeds, it replaces ``output`` in one step.
 
     The block writes the record last, with :func:`hashes_of`. If it fails, nothing changes.
 
     Args:
-        output, kind, writes: as for :func:`check_results`.
+        output, kind, writes, aside: as for :func:`check_results`. What goes aside is renamed first, so that a kill
+            between the two steps leaves it whole, as `NAME.before`.
 
     Raises:
         SomaNetError: as for :func:`check_results`, or the folder cannot be written.
     """
-    check_results(output, kind, writes=writes)
+    check_results(output, kind, writes=writes, aside=aside)
     place = Path(os.path.realpath(output))
     make_folder(place.parent)
     whole = not place.is_dir() or (not kind.around and _can_be_swapped(place))
@@ -105,13 +110,28 @@ def result_folder(output: Path, kind: Kind, *, writes: Collection[str] = ()) -> 
             if path.name[0] == ".":
                 remove(path)  # records of this run's own writing
         try:
-            (_take_place if whole else exchange_files)(folder, place, kind)
+            if aside and place.is_dir():
+                _set_aside(folder, place)
+            else:
+                (_take_place if whole else exchange_files)(folder, place, kind)
         except OSError as error:
             raise explain(error, output) from error
     except SomaNetError as error:  # of a file inside: the user knows the folder by its own name
         raise SomaNetError(str(error).replace(str(folder), str(output))) from error
     finally:
         remove(folder)
+
+
+def _set_aside(folder: Path, place: Path) -> None:
+    """Rename a folder with all that is in it, and give its place to new results."""
+    shutil.copymode(place, folder)
+    kept = place.rename(free_name(place, "before"))
+    try:
+        replace_folder(folder, place)
+    except OSError:
+        kept.rename(place)
+        raise
+    guard.keep(kept)
 
 
 def _take_place(folder: Path, place: Path, kind: Kind) -> None:
@@ -137,6 +157,20 @@ def _take_place(folder: Path, place: Path, kind: Kind) -> None:
         if path.name not in kept and not (place / path.name).exists() and path.name not in recorded_names(old, kind):
             path.rename(place / path.name)
     remove(old)
+
+
+def _check_can_go(output: Path) -> None:
+    """Refuse to keep a folder under another name if it has an input, or cannot be renamed."""
+    if read := guard.inputs_in(output):
+        raise SomaNetError(
+            f"{read[0]} is an input, and lies in {output}, which would be kept under another name. Choose another "
+            "--output."
+        )
+    if not _can_be_swapped(Path(os.path.realpath(output))):
+        raise SomaNetError(
+            f"{output} cannot be kept under another name: it is the current folder or around it, a disk is mounted "
+            "there, or it or the folder around it is another user's. Choose another --output."
+        )
 
 
 def _holds_others(output: Path, kind: Kind) -> bool:

@@ -130,8 +130,9 @@ def analyse(source: MovieSource, output: Path, model: str | None) -> Path:
     Raises:
         SomaNetError: it cannot be analysed, or the folder has other files.
     """
-    from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, check_output
+    from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie
     from somanet.analysis.network import about_networks, open_networks
+    from somanet.analysis.replacing import check_output, goes_aside
     from somanet.analysis.source import check_intended_use
     from somanet.core.results import check_results
     from somanet.provenance.code import project_root
@@ -139,13 +140,14 @@ def analyse(source: MovieSource, output: Path, model: str | None) -> Path:
 
     options = Options(overlay=False)
     check_output(output, movie=source.name, automatic=True)
-    check_results(output, names.RESULTS, writes=options.files())
     with source.open() as movie:
+        aside = goes_aside(output, source.path, position=movie.position)
+        check_results(output, names.RESULTS, writes=options.files(), aside=aside)
         source.calibration(movie)
     opened = open_networks(None if model is None else [model], device="auto", at_once=usual_workers())
     check_intended_use([source], opened.segmenter.intended_use)
     network = AnalysisNetworks(opened.segmenter, about_networks(opened, project_root()))
-    analyze_movie(source, output, network=network, options=options)
+    analyze_movie(source, output, network=network, options=options, aside=aside)
     return output
 
 

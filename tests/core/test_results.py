@@ -169,6 +169,47 @@ def test_a_changed_result_is_refused_and_with_replace_kept(tmp_path: Path) -> No
         assert (out / name).read_text() == f"corrected {number}"
 
 
+@pytest.mark.parametrize("what", ["hidden", "link", "empty folder"])
+def test_what_is_put_into_a_folder_of_the_results_is_kept(tmp_path: Path, what: str) -> None:
+    """No hash covers it. A note of SomaNet's own is none of a person's, nor are the masks of a crop without somas."""
+    out = tmp_path / "out"
+    write(out, "a")
+    (out / "ctc" / "masks").mkdir()
+    (out / "ctc" / ".somanet.jsonl").write_text("{}")
+    check_results(out, KIND)
+    more = out / "ctc" / (".mine.csv" if what == "hidden" else "mine")
+    if what == "hidden":
+        more.write_text("hours of work")
+    elif what == "link":
+        more.symlink_to(tmp_path)
+    else:
+        more.mkdir()
+    with pytest.raises(SomaNetError, match=r"ctc was changed since SomaNet wrote it.*keeps it as ctc\.before"):
+        check_results(out, KIND)
+    assert write(out, "b", replace=True) == 0
+    assert os.path.lexists(out / "ctc.before" / more.name)
+    assert sorted(path.name for path in (out / "ctc").iterdir()) == ["b.tif"]
+
+
+def test_results_that_go_aside_are_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where an input lies among them, nor from under the current folder."""
+    out = tmp_path / "out"
+    make(out, "1")
+    keep(out)
+    (out / "tracks.csv").write_text("corrected")
+    with guard.reading(out / "notes.txt"), pytest.raises(SomaNetError, match=r"notes\.txt is an input, and lies in"):
+        check_results(out, KIND, aside=True)
+    monkeypatch.chdir(out)
+    with pytest.raises(SomaNetError, match="cannot be kept under another name"):
+        check_results(out, KIND, aside=True)
+    monkeypatch.chdir(tmp_path)
+    with guard.guarded(outputs=[out]) as kept, result_folder(out, KIND, aside=True) as folder:
+        (folder / KIND.record).write_text('{"version": "2", "files": {}}')
+    assert kept == [tmp_path / "out.before"]
+    assert content(out) == {"manifest.json": "2"}
+    assert content(tmp_path / "out.before") == {"manifest.json": "1", "tracks.csv": "corrected"} | KEPT
+
+
 def test_a_persons_file_under_a_name_that_will_be_written_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "out"
     make(out, "1")

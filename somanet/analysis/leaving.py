@@ -1,0 +1,87 @@
+"""What a person made outlives new results: the record of corrections, and corrected tracks that others replace."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from somanet.analysis import names
+from somanet.analysis.manifest import changed_in, is_corrected, tracks_are_given
+from somanet.core.errors import explain
+from somanet.core.files import json_object
+from somanet.core.guard import keep
+from somanet.core.hashing import sha256_tree
+from somanet.core.swapping import free_name, remove, temporary_path
+
+_APPLIED = Path(names.AUTOMATIC, names.CORRECTIONS)
+"""The corrections as they were applied, in a folder of corrected results."""
+
+
+def leave_corrections(output: Path | None, folder: Path) -> None:
+    """Let corrections outlive new results: they are the user's, lie beside them, and are in no record.
+
+    The record beside results is that of these results, or the same with further edits; another one that was there is
+    kept under another name.
+
+    Args:
+        output: where the results are going; may have older ones. None if what is there goes aside as a whole.
+        folder: the new results, complete.
+    """
+    place = output if output is not None and output.is_dir() else folder
+    beside, applied, old = place / names.CORRECTIONS, folder / _APPLIED, place / _APPLIED
+    outliving = [beside, applied]
+    if applied.is_file() and not (beside.is_file() and _grew_from(applied, beside)):
+        if beside.is_file() and not _begins(beside, applied):
+            outliving.append(beside.rename(keep(free_name(beside, "before"))))
+        _put(applied, beside)
+    if old.is_file() and not any(path.is_file() and _begins(old, path) for path in outliving):
+        _put(old, keep(free_name(beside, "before")))
+
+
+def keep_tracks(output: Path, folder: Path, corrections: Path | None) -> None:
+    """Keep corrected tracks, and labels made from them, beside the new ones that replace them, if those are others.
+
+    The record of corrections that lies beside results, applied again as it grew, gives the earlier tracks again: those
+    are not kept.
+
+    Args:
+        output: where the results are going; may have older ones, which a person corrected.
+        folder: the new results, complete.
+        corrections: the record that was applied, if one was.
+    """
+    before = json_object(output / names.MANIFEST)
+    if not tracks_are_given(before) and not is_corrected(before):
+        return
+    own = corrections is not None and corrections.resolve() == (output / names.CORRECTIONS).resolve()
+    old, new = output / _APPLIED, folder / _APPLIED
+    if own and old.is_file() and new.is_file() and _begins(old, new):
+        return
+    for name in (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR):
+        old, new = output / name, folder / name
+        if changed_in(output, before, [name]):  # which is kept as new results take their place
+            continue
+        if old.exists() and not (new.exists() and sha256_tree(new) == sha256_tree(old)):
+            _put(old, keep(free_name(old, "before")))
+
+
+def _grew_from(applied: Path, beside: Path) -> bool:
+    """Whether a record beside results is the applied one, and perhaps grew; what a crash left of a line may be gone."""
+    content = applied.read_bytes()
+    return beside.read_bytes().startswith(content[: content.rfind(b"\n") + 1])
+
+
+def _begins(start: Path, path: Path) -> bool:
+    """Whether a file has another one's bytes, and perhaps further ones."""
+    return path.read_bytes().startswith(start.read_bytes())
+
+
+def _put(source: Path, path: Path) -> None:
+    """Copy a file or folder, all at once, as one that SomaNet did not write: no command replaces it."""
+    temporary = temporary_path(path)
+    try:
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise explain(error, path) from error
+    finally:
+        remove(temporary)

@@ -1,0 +1,167 @@
+"""Results of another movie, of another command or of a person: refused in one line, or kept whole under a name."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from somanet.corrections import NAME, Recorder, making, read
+from tests.analysis.worlds import frames_TYX, save_movie
+from tests.cli.invoking import refusal, run
+from tests.cli.test_analyze import QUICK
+from tests.cli.test_correct import files_of
+from tests.worlds import save_bright_network, somanet
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two movies of one file name and their automatic results; tables of the first one's tracks, two times cut."""
+    folder = tmp_path_factory.mktemp("stay")
+    save_bright_network(folder / "model")
+    for name, jump_at in (("one", 6), ("two", 7)):
+        (folder / name).mkdir()
+        save_movie(folder / name / "movie.ome.tif", frames_TYX(jump_at=jump_at))
+        arguments = (f"{name}/movie.ome.tif", "--model", "model", "--output", f"auto_{name}", *QUICK)
+        assert somanet("analyze", *arguments, cwd=folder) is None
+    table = pd.read_csv(folder / "auto_one" / "tracks.csv")
+    for name, frame in (("first", 9), ("second", 8)):
+        table[table["frame"] < frame].to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def lab(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "lab"))
+    return Path()
+
+
+ONE = ("--movie", "one/movie.ome.tif", *QUICK)
+
+
+def correct(table: str, output: str, *options: object) -> str:
+    return run("correct", "auto_one", "--from", table, "--output", output, *ONE, *options)
+
+
+def test_tracks_alone_do_not_replace_an_analysis(lab: Path) -> None:
+    """With --replace all that was there stays together, a person's file included."""
+    (lab / "auto_one" / "notes.txt").write_text("mine")
+    before = files_of(lab)
+    line = refusal("tracks", "measure", "first.csv", "--output", "auto_one")
+    assert "auto_one holds the results of `somanet analyze` of movie.ome.tif" in line
+    assert files_of(lab) == before
+    said = run("tracks", "measure", "first.csv", "--output", "auto_one", "--replace")
+    assert f"Kept the previous file as {(lab / 'auto_one.before').resolve()}" in said
+    kept = {name: sha for name, sha in before.items() if name.startswith("auto_one/")}
+    assert {f"auto_one/{name}": sha for name, sha in files_of(lab / "auto_one.before").items()} == kept
+    assert not (lab / "auto_one" / "labels.tif").exists()
+    run("tracks", "measure", "second.csv", "--output", "auto_one")  # its own results, as ever
+    assert not (lab / "auto_one.before-2").exists()
+
+
+@pytest.mark.parametrize("how", ["correct", "tracks", "edited"])
+def test_tracks_alone_never_replace_what_a_person_corrected(lab: Path, how: str) -> None:
+    if how == "correct":
+        correct("first.csv", "out")
+    elif how == "tracks":
+        table = pd.read_csv("first.csv")[["track_id", "frame", "y_px", "x_px"]]
+        table.assign(y_px=table["y_px"] + 0.5).to_csv("moved.csv", index=False)
+        run("analyze", "one/movie.ome.tif", "--tracks", "moved.csv", "--output", "out", *QUICK)
+    else:
+        shutil.copytree("auto_one", "out")
+        shutil.copyfile("first.csv", "out/tracks.csv")
+    before = files_of(lab)
+    words = {"correct": "results that a person", "tracks": "tracks that a person", "edited": "was changed after the"}
+    for options in ((), ("--replace",)):
+        assert words[how] in refusal("tracks", "measure", "second.csv", "--output", "out", *options)
+        assert files_of(lab) == before
+
+
+@pytest.mark.parametrize("by", ["correct", "analyze"])
+def test_a_further_correction_keeps_the_tracks_and_the_record_before(lab: Path, by: str) -> None:
+    """The record beside the results is the one that was applied to them."""
+    correct("first.csv", "out")
+    tracks, record = (lab / "out" / "tracks.csv").read_bytes(), (lab / "out" / NAME).read_bytes()
+    if by == "correct":
+        said = correct("second.csv", "out")
+        assert "corrections.before.jsonl" in said
+        assert (lab / "out" / "corrections.before.jsonl").read_bytes() == record
+    else:  # the corrected results are those that most positions are of, so that their record goes on
+        said = run("analyze", "one/movie.ome.tif", "--tracks", "second.csv", "--output", "out", *QUICK)
+    assert "tracks.before.csv" in said
+    assert (lab / "out" / "tracks.before.csv").read_bytes() == tracks
+    assert pd.read_csv("out/tracks.csv")["frame"].max() == 7
+    beside = (lab / "out" / NAME).read_bytes()
+    assert beside == (lab / "out" / "automatic" / NAME).read_bytes()
+    assert any(path.read_bytes().startswith(record) for path in (lab / "out").glob("corrections*.jsonl"))
+    run("correct", "out", "--output", "again", *ONE)
+    assert pd.read_csv("again/tracks.csv")["frame"].max() == 7
+
+
+def test_the_record_applied_again_as_it_grew_needs_no_copy_of_the_tracks(lab: Path) -> None:
+    correct("first.csv", "out")
+    found = read(lab / "out" / NAME)
+    with Recorder(lab / "out" / NAME, found.header) as recorder:
+        recorder.append(making.undo(found.edits[0]))
+    run("correct", "auto_one", "out/corrections.jsonl", "--output", "out", *ONE)
+    assert not list((lab / "out").glob("*.before*"))
+    assert len(read(lab / "out" / NAME).edits) == len(found.edits) + 1
+
+
+def test_a_folder_that_cannot_be_swapped_keeps_them_too(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder receives results file by file."""
+    correct("first.csv", "out")
+    record = (lab / "out" / NAME).read_bytes()
+    monkeypatch.chdir("out")
+    run("correct", "../auto_one", "--from", "../second.csv", "--output", ".", "--movie", "../one/movie.ome.tif", *QUICK)
+    assert Path("corrections.before.jsonl").read_bytes() == record
+    assert pd.read_csv("tracks.before.csv")["frame"].max() == 8
+    assert pd.read_csv("tracks.csv")["frame"].max() == 7
+
+
+def test_results_of_another_movie_are_refused_and_with_replace_kept_whole(lab: Path) -> None:
+    before = files_of(lab)
+    for command in (
+        ("analyze", "two/movie.ome.tif", "--model", "model", "--output", "auto_one", *QUICK),
+        ("analyze", "two/movie.ome.tif", "--tracks", "first.csv", "--output", "auto_one", *QUICK),
+        ("correct", "auto_one", "--from", "first.csv", "--output", "auto_two", *ONE),
+    ):
+        line = refusal(*command)
+        place = command[command.index("--output") + 1]
+        assert f"{place} holds the results of another movie: of movie.ome.tif (SHA-256 " in line
+        assert ("one" if command[0] == "correct" else "two") + "/movie.ome.tif (SHA-256 " in line
+        assert f"keeps that folder as {place}.before." in line
+        assert files_of(lab) == before
+        assert f"{place}.before" in run(*command, "--replace")
+        kept = {name: sha for name, sha in before.items() if name.startswith(f"{place}/")}
+        assert {f"{place}/{name}": sha for name, sha in files_of(lab / f"{place}.before").items()} == kept
+        shutil.rmtree(place)
+        (lab / f"{place}.before").rename(place)
+
+
+def test_corrected_results_of_another_movie_are_never_replaced(lab: Path) -> None:
+    correct("first.csv", "out")
+    table = pd.read_csv("auto_two/tracks.csv")
+    table[table["frame"] < 9].to_csv("other.csv", index=False)
+    before = files_of(lab)
+    for options in ((), ("--replace",)):
+        for command in (
+            ("correct", "auto_two", "--from", "other.csv", "--movie", "two/movie.ome.tif"),
+            ("analyze", "two/movie.ome.tif", "--tracks", "other.csv"),
+        ):
+            line = refusal(*command, "--output", "out", *QUICK, *options)
+            assert "out holds results of another movie that a person corrected: those of movie.ome.tif" in line
+            assert "two/movie.ome.tif" in line
+            assert files_of(lab) == before
+
+
+def test_a_batch_replaces_its_own_results_of_a_movie_that_changed(lab: Path) -> None:
+    arguments = ("one", "--model", "model", "--output", "study", *QUICK)
+    run("analyze", *arguments)
+    first = (lab / "study" / "movie" / "tracks.csv").read_bytes()
+    save_movie(lab / "one" / "movie.ome.tif", frames_TYX(jump_at=4))
+    run("analyze", *arguments)
+    assert (lab / "study" / "movie" / "tracks.csv").read_bytes() != first
+    assert [path.name for path in (lab / "study").glob("movie*") if path.is_dir()] == ["movie"]

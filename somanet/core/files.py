@@ -6,6 +6,7 @@ import json
 import math
 import numbers
 import os
+import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path

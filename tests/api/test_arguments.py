@@ -64,7 +64,8 @@ def test_a_measurement_tells_its_counts() -> None:
 
 
 def test_a_folder_of_results_names_its_file(tmp_path: Path) -> None:
-    keys = ("somanet", "input", "files", "code", "parameters")
-    write_json(tmp_path / "manifest.json", {key: {} for key in keys})
+    parts: dict[str, dict[str, str]] = {key: {} for key in ("somanet", "files", "code", "parameters")}
+    movie = {"movie": "a", "file": "a.ome.tif", "sha256": "0"}
+    write_json(tmp_path / "manifest.json", {**parts, "input": movie})
     with pytest.raises(somanet.SomaNetError, match=r"a folder of SomaNet's results\. Read .*tracks\.csv, or"):
         somanet.read_tracks(tmp_path)

@@ -14,7 +14,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_tree
 from somanet.core.installation import CODE
-from somanet.core.swapping import free_name
+from somanet.core.swapping import free_name, is_set_aside
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import collect
 
@@ -83,10 +83,13 @@ def is_manifest(content: Mapping[str, Any]) -> bool:
 
 
 def results_in(folder: Path) -> list[Path]:
-    """Folders of movies' results in a folder, itself included, at any depth, sorted; hidden ones are left out."""
+    """Folders of movies' results in a folder, itself included, at any depth, sorted.
+
+    Hidden ones are left out, and those that --replace kept as `NAME.before`.
+    """
     found = []
     for place, inside, files in os.walk(folder):
-        inside[:] = sorted(name for name in inside if name[0] != ".")
+        inside[:] = sorted(name for name in inside if name[0] != "." and not is_set_aside(name))
         if names.MANIFEST in files and is_manifest(json_object(Path(place) / names.MANIFEST)):
             found.append(Path(place))
             inside.clear()

@@ -146,6 +146,11 @@ def free_name(path: Path, word: str) -> Path:
     raise FileExistsError(path)
 
 
+def is_set_aside(name: str) -> bool:
+    """Whether a name is that of something that was kept when it was replaced, see :func:`free_name`."""
+    return re.search(r".\.before(-\d+)?(\.|$)", name) is not None
+
+
 def _hidden_name(path: Path, kind: str, stem: str, suffix: str) -> Path:
     tail = f".{process_mark()}.{secrets.token_hex(4)}.{kind}{suffix}"
     room = _LONGEST_NAME - len(os.fsencode(tail)) - 1

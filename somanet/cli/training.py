@@ -12,7 +12,6 @@ import typer
 
 from somanet.cli.options import PARAMETER_FILE, Binary, OnlyClass, ParameterFile, set_option, with_options
 from somanet.core.errors import SomaNetError
-from somanet.core.files import check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,6 +81,7 @@ def train(
     network: Annotated[str | None, typer.Option(help="A network in params.yaml's `pretrain` section.")] = None,
 ) -> None:
     """Train a network on labelled images. Without --network: the paper's U-Net and default settings."""
+    from somanet.core.files import check_outputs
     from somanet.core.settings import override, parse
     from somanet.training.loop.start import start_network
     from somanet.training.settings import PretrainParams
@@ -125,6 +125,7 @@ def finetune(
     sentence: better, not better, worse, or too few to tell.
     """
     from somanet.analysis.network import BUNDLED_NAME, network_folder
+    from somanet.core.files import check_outputs
     from somanet.core.settings import override, parse
     from somanet.segmentation.network.checkpoint import read_config
     from somanet.training.experiments import origin_of

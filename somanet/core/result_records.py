@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_tree
 from somanet.core.names import is_entry
+from somanet.core.written import BY_THE_SYSTEM, is_notes
 
 MANIFEST = "manifest.json"
 """The record in every folder of results of an analysis."""
-_NOTES = re.compile(r"\.somanet.*\.jsonl")
 """What :mod:`somanet.core.written` notes in a folder."""
 _MAY_BE_EMPTY = "masks"
 """The only folder that SomaNet leaves empty: of a crop without somas."""
@@ -75,7 +74,7 @@ def unchanged_in(output: Path, recorded: Mapping[str, str]) -> dict[str, tuple[o
 def holds_more(path: Path) -> bool:
     """Whether a folder of results has what no hash covers and SomaNet never writes there, so that a person did.
 
-    That is a hidden file, a link or an empty folder; not a hidden note of SomaNet's own.
+    That is a hidden file, a link or an empty folder; not a hidden note of SomaNet's own, nor what file managers leave.
     """
     return _is_folder(path) and any(_is_more(inside) for inside in path.rglob("*"))
 
@@ -85,7 +84,7 @@ def _is_more(path: Path) -> bool:
         return True
     if path.is_dir():
         return path.name[0] == "." or (path.name != _MAY_BE_EMPTY and not any(path.iterdir()))
-    return not path.is_file() or (path.name[0] == "." and _NOTES.fullmatch(path.name) is None)
+    return not path.is_file() or (path.name[0] == "." and not is_notes(path.name) and path.name not in BY_THE_SYSTEM)
 
 
 def state_of(path: Path) -> tuple[object, ...]:

@@ -53,7 +53,7 @@ def test_tracks_alone_do_not_replace_an_analysis(lab: Path) -> None:
     assert "auto_one holds the results of `somanet analyze` of movie.ome.tif" in line
     assert files_of(lab) == before
     said = run("tracks", "measure", "first.csv", "--output", "auto_one", "--replace")
-    assert f"Kept the previous file as {(lab / 'auto_one.before').resolve()}" in said
+    assert f"Kept the previous folder as {(lab / 'auto_one.before').resolve()}" in said
     kept = {name: sha for name, sha in before.items() if name.startswith("auto_one/")}
     assert {f"auto_one/{name}": sha for name, sha in files_of(lab / "auto_one.before").items()} == kept
     assert not (lab / "auto_one" / "labels.tif").exists()

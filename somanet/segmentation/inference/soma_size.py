@@ -61,8 +61,6 @@ SMALLEST_FIT, LARGEST_FIT = 1 / 1.5, 2**0.25
 """Diameters over the typical one that need no rescaling; somas that are too large are split, which costs more."""
 SMALLEST_PX = 4.0
 """Objects that are smaller have no shape to be known by: hot pixels and specks look so, at any scale."""
-PIECE = 0.5
-"""An object that shares more than this part of its area with one at another scale is a piece of it."""
 SAME_OBJECTS = 0.93
 """Accuracy of the objects at an image's own size against those at the typical size, from which no object is gained."""
 TIGHTER = 0.97
@@ -346,10 +344,6 @@ class _Ladder:
     def likeness(self, step: int, other: int) -> tuple[float, float]:
         """How alike the objects at two scales are, where both were segmented.
 
-        Objects that a smaller scale lacks are no gain of it: an object at the larger one counts only if it is the same
-        as one at the smaller scale, or a piece of one. Small somas beside large ones, and what the image's edge cuts,
-        would count against the scale that finds them.
-
         Returns:
             TP / (TP + FP + FN), and the median factor from the area of an object at the first scale to that of the same
             object at the second one; 1 and 1 where there is none.
@@ -360,12 +354,8 @@ class _Ladder:
         for small, large in zip(self.seen[low], self.seen[high], strict=True):
             both = overlap(small.within(large), large.found.labels_YX)
             one, two = np.nonzero(both.iou > SAME_IOU)
-            counted = np.ones(len(both.pred_px), bool)
-            if other < step:
-                counted = np.max(both.shared_px, axis=0, initial=0) > PIECE * both.pred_px
-                counted[two] = True
             same += len(one)
-            total += len(both.true_px) + int(counted.sum()) - len(one)
+            total += len(both.true_px) + len(both.pred_px) - len(one)
             factors.append(both.pred_px[two] / both.true_px[one])
         factor = float(np.median(np.concatenate(factors))) if same else 1.0
         return (same / total if total else 1.0), (factor if step == low else 1 / factor)

@@ -128,19 +128,6 @@ def test_large_somas_that_are_found_whole_are_left_alone() -> None:
     assert found.diameter_px == pytest.approx(60, rel=0.1)
 
 
-def test_a_smaller_scale_does_not_gain_by_what_it_loses() -> None:
-    """12 disks of 44 px and 60 of 9 px, all found as stored; at the typical size of the large ones only these are."""
-    large, small = disks(44), disks(9, rows=5, columns=12)
-    assert small.shape[1] <= large.shape[1]
-    image = np.vstack([large, np.pad(small, ((0, 0), (0, large.shape[1] - small.shape[1])), constant_values=20)])
-    found = estimate([image])
-    assert found.rescale == 1.0
-    as_stored = cast("Segmenter", Knows()).at(1.0).segment(image)
-    assert len(as_stored.confidence) == 72
-    smaller = cast("Segmenter", Knows()).at(20 / 44).segment(image)
-    assert len(smaller.confidence) == 12
-
-
 def test_small_somas_that_are_outlined_too_widely_are_rescaled() -> None:
     """Disks of 9 px, which the network finds, each with a pixel more all around.
 

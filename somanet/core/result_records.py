@@ -14,7 +14,6 @@ from somanet.core.written import BY_THE_SYSTEM, is_notes
 
 MANIFEST = "manifest.json"
 """The record in every folder of results of an analysis."""
-"""What :mod:`somanet.core.written` notes in a folder."""
 _MAY_BE_EMPTY = "masks"
 """The only folder that SomaNet leaves empty: of a crop without somas."""
 

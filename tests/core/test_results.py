@@ -176,6 +176,7 @@ def test_what_is_put_into_a_folder_of_the_results_is_kept(tmp_path: Path, what: 
     write(out, "a")
     (out / "ctc" / "masks").mkdir()
     (out / "ctc" / ".somanet.jsonl").write_text("{}")
+    (out / "ctc" / ".DS_Store").write_text("of a file manager")
     check_results(out, KIND)
     more = out / "ctc" / (".mine.csv" if what == "hidden" else "mine")
     if what == "hidden":

@@ -86,7 +86,7 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
     for note in (*comparison_notes(found), *found.notes, *found.warnings):
         typer.echo(f"  note: {note}")
     for folder in folders:
-        note_unapplied(folder)
+        note_unapplied(folder, folders)
     files = json_object(output / names.COHORT_RECORD).get("files", {})
     typer.echo(f"Written: {output} ({', '.join(sorted(files))})")
     if removed := sorted(set(before) - set(files)):

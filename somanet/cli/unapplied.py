@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
 
 
-def note_unapplied(result: Path) -> None:
+def note_unapplied(result: Path, others: Iterable[Path] = ()) -> None:
     """Say that corrections lie beside results that were not computed with them, if so.
 
     Args:
         result: a folder with the results of one movie.
+        others: further results that count, among which the corrected ones may be.
     """
     from somanet.analysis import names
 
-    beside, shown = result / names.CORRECTIONS, result / names.AUTOMATIC / names.CORRECTIONS
-    if not beside.is_file() or (shown.is_file() and shown.read_bytes() == beside.read_bytes()):
+    beside = result / names.CORRECTIONS
+    shown = (folder / names.AUTOMATIC / names.CORRECTIONS for folder in (result, *others))
+    if not beside.is_file() or any(one.is_file() and one.read_bytes() == beside.read_bytes() for one in shown):
         return
     typer.echo(
         f"note: {beside} has corrections that these numbers do not show. Apply them: somanet correct {result} --output "

@@ -220,7 +220,7 @@ def test_somas_of_another_size_are_noted(
     assert somanet(*given, cwd=large(tmp_path)) is None
     told = capsys.readouterr()
     assert "note: The somas' size could not be estimated: there are objects of" in told.out + told.err
-    assert re.search(r"and of 8[0-4] px", told.out + told.err)
+    assert re.search(r"within objects of 8[0-4] px", told.out + told.err)
     for option in ("--rescale=0.25", "--diameter=81"):
         assert somanet(*given, option, cwd=tmp_path) is None
         told = capsys.readouterr()

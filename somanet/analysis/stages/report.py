@@ -149,6 +149,6 @@ def _notes_on_sizes(segmentation: dict[str, Any]) -> list[str]:
     median_px = float("nan") if median is None else float(median)
     notes = (
         size_note(estimate, intended_use),
-        size_warning(median_px, intended_use, factor=segmentation["rescale"]),
+        size_warning(median_px, intended_use, factor=segmentation["rescale"], estimate=estimate),
     )
     return [note for note in notes if note]

@@ -12,6 +12,12 @@ from somanet.segmentation.network.intended_use import IntendedUse
 if TYPE_CHECKING:
     from somanet.segmentation.inference.soma_size import SizeEstimate
 
+UNLIKE = 1.5
+"""All objects and those that told the somas' size differ by less than this factor in median diameter, where both are
+the same somas."""
+MANY_LOST, SHARE_LOST = 3, 0.2
+"""From so many objects, and this share, on it is said that no scale shows all."""
+
 
 def diameters_px(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
     """Equivalent diameters of the objects in a label image, in pixels: those of circles of the same area."""
@@ -24,13 +30,19 @@ def median_or_nan(diameters: NDArray[np.float64]) -> float:
     return float(np.median(diameters)) if diameters.size else float("nan")
 
 
-def size_warning(median_px: float, intended_use: IntendedUse, *, factor: float) -> str | None:
+def size_warning(
+    median_px: float, intended_use: IntendedUse, *, factor: float, estimate: SizeEstimate | None = None
+) -> str | None:
     """A message about the size of the detected somas, or that there are none; None if all is well.
+
+    A size that was told is compared with that of all objects; otherwise that of all objects with those that the network
+    knows. For where the size was told, what the network does at that size was seen, too.
 
     Args:
         median_px: their median diameter in the image's own pixels; NaN if none was detected.
         intended_use: intended use of the network.
         factor: the factor by which the image was rescaled.
+        estimate: of the somas' size; None if the factor was given.
     """
     if intended_use.diameter_px is None:
         return None
@@ -40,6 +52,15 @@ def size_warning(median_px: float, intended_use: IntendedUse, *, factor: float) 
         return (
             f"No soma was detected{at}. If somas are larger or smaller than {known}, give the diameter of one in "
             "pixels, --diameter PX, or the factor to rescale by, --rescale FACTOR."
+        )
+    if estimate is not None and estimate.diameter_px is not None and not estimate.doubt:
+        if 1 / UNLIKE < median_px / estimate.diameter_px < UNLIKE:
+            return None
+        return (
+            f"Half of the objects are {'under' if median_px < estimate.diameter_px else 'over'} {_px(median_px)} px "
+            f"across, while those from which the somas' size was told have {_px(estimate.diameter_px)} px (median). If "
+            "these are not typical, as frames out of focus are not, give the diameter of a soma in pixels: --diameter "
+            "PX. If they are, look for objects that are no somas."
         )
     if low <= median_px * factor <= high:
         return None
@@ -65,7 +86,15 @@ def size_note(estimate: SizeEstimate | None, intended_use: IntendedUse) -> str |
             f"The somas' size could not be estimated: {estimate.doubt}. So nothing was rescaled. If somas are not "
             f"{low:g} to {high:g} px across, give the diameter of one in pixels, --diameter PX."
         )
-    if estimate.rescale == 1 or estimate.diameter_px is None:
+    if estimate.diameter_px is None:
+        return None
+    if estimate.lost_px is not None and estimate.n_lost >= max(MANY_LOST, SHARE_LOST * estimate.n_objects):
+        return (
+            f"{estimate.n_lost} of {estimate.n_objects} objects that other scales show, {_px(estimate.lost_px)} px "
+            f"across (median), are not found with images rescaled by {estimate.rescale:.3g}: somas have several sizes. "
+            f"--diameter {_px(estimate.lost_px)} finds these, and may lose others."
+        )
+    if estimate.rescale == 1:
         return None
     return (
         f"Somas are {_px(estimate.diameter_px)} px across, as {estimate.n_objects} objects that are alike at two "

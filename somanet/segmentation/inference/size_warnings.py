@@ -84,7 +84,8 @@ def _size_note(found: Found, intended_use: IntendedUse) -> str | None:
 
 
 def _size_warning(found: Found, intended_use: IntendedUse) -> str | None:
-    return size_warning(median_or_nan(found.diameters_px), intended_use, factor=found.rescale)
+    median_px = median_or_nan(found.diameters_px)
+    return size_warning(median_px, intended_use, factor=found.rescale, estimate=found.size)
 
 
 def _and_others(items: Sequence[object]) -> str:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from somanet.segmentation.inference.diameters import diameters_px, median_or_nan, size_note
+from somanet.segmentation.inference.diameters import diameters_px, median_or_nan, size_note, size_warning
 from somanet.segmentation.inference.soma_size import ScaleAgreement, SizeEstimate
 from somanet.segmentation.network.intended_use import IntendedUse
 from tests.worlds import TWO_SOMAS, draw
@@ -63,3 +63,29 @@ def test_an_estimate_comes_back_from_a_record() -> None:
     scales = (ScaleAgreement(rescale=1, n_objects=7, n_agreeing=5, agreement=0.6, diameter_px=None),)
     found = SizeEstimate(rescale=2, diameter_px=10, agreement=0.7, n_objects=9, scales=scales)
     assert SizeEstimate.model_validate(json.loads(json.dumps(found.model_dump(mode="json")))) == found
+
+
+def test_objects_that_no_scale_shows_together_are_counted() -> None:
+    told = SizeEstimate(diameter_px=20, agreement=0.9, n_objects=39, n_lost=25, lost_px=6.1)
+    assert size_note(told, INTENDED_USE) == (
+        "25 of 39 objects that other scales show, 6.1 px across (median), are not found with images rescaled by 1: "
+        "somas have several sizes. --diameter 6.1 finds these, and may lose others."
+    )
+    few = SizeEstimate(diameter_px=20, agreement=0.9, n_objects=39, n_lost=7, lost_px=6.1)
+    assert size_note(few, INTENDED_USE) is None
+
+
+@pytest.mark.parametrize(("median_px", "words"), [(72, None), (45, "under 45 px"), (125, "over 125 px"), (100, None)])
+def test_a_size_that_was_told_is_compared_with_that_of_all_objects(median_px: float, words: str | None) -> None:
+    """80 px as stored is more than the network names as its range, and was found to be as good as any other scale."""
+    told = SizeEstimate(diameter_px=80, agreement=0.9, n_objects=20)
+    warning = size_warning(median_px, INTENDED_USE, factor=1, estimate=told)
+    assert (warning is None) if words is None else (warning is not None and words in warning)
+
+
+def test_a_size_that_nobody_told_is_compared_with_what_the_network_knows() -> None:
+    for estimate in (None, SizeEstimate(diameter_px=80, n_objects=2, doubt="too few")):
+        warning = size_warning(72, INTENDED_USE, factor=1, estimate=estimate)
+        assert warning is not None
+        assert "outside the 8 to 50 px" in warning
+        assert size_warning(72, INTENDED_USE, factor=0.5, estimate=estimate) is None

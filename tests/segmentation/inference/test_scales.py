@@ -1,0 +1,182 @@
+"""Images at several scales: what is seen of them, which objects are certain, and how a scale compares with those."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from somanet.evaluation.masks import overlap
+from somanet.segmentation.inference.scales import (
+    STEP,
+    WINDOW_PX,
+    Part,
+    Scales,
+    best_iou,
+    most_detailed,
+    window,
+)
+from somanet.segmentation.inference.segmenter import Segmented, Segmenter
+from somanet.segmentation.network.intended_use import IntendedUse
+
+SHAPE_YX = (60, 90)
+
+
+class Knows:
+    """A network of which only the sizes that it knows matter."""
+
+    intended_use = IntendedUse(diameter_px=(8, 32))
+
+
+def part(*boxes: tuple[int, int, int, int], confidence: float = 0.95) -> list[Part]:
+    """The whole of one image with rectangles: first row, first column, height, width."""
+    labels_YX = np.zeros(SHAPE_YX, np.int32)
+    for n, (y, x, height, width) in enumerate(boxes):
+        labels_YX[y : y + height, x : x + width] = n + 1
+    n = len(boxes)
+    return [
+        Part(
+            slice(0, SHAPE_YX[0]),
+            slice(0, SHAPE_YX[1]),
+            Segmented(labels_YX, np.full(n, confidence), np.full(n, 20.0)),
+        )
+    ]
+
+
+def scales(**seen: Any) -> Scales:
+    """One image at the steps own (0), half (-2), below (-1), above (1)."""
+    steps = {"own": 0, "below": -1, "half": -2, "above": 1}
+    found = Scales(cast("Segmenter", Knows()), of_movie=False, seen={steps[name]: one for name, one in seen.items()})
+    found.images = [np.zeros(SHAPE_YX, np.uint8)]
+    return found
+
+
+def test_what_is_found_again_at_the_next_scale_with_confidence_is_certain() -> None:
+    """Squares of 20 px: an equal one, one shifted by 1 px (IoU 19 / 21), by 5 px (15 / 25), and one found once."""
+    equal, near, far, alone = (5, 5, 20, 20), (5, 27, 20, 20), (30, 5, 20, 20), (30, 40, 20, 20)
+    seen = scales(own=part(equal, near, far, alone), below=part(equal, (5, 28, 20, 20), (30, 10, 20, 20)))
+    np.testing.assert_allclose(seen.support(0, 0), [0.95, 0.95 * 19 / 21, 0.95 * 15 / 25, 0])
+    certain = seen.certain()
+    px = 2 * math.sqrt(400 / math.pi)
+    np.testing.assert_allclose(certain.diameters_px, [px, px])
+    assert np.isnan(certain.other_px).all()
+    assert (certain.labels[0] > 0).sum() == 2 * 400
+    assert (certain.labels[0][5:25, 5:25] == 1).all()
+    unsure = scales(own=part(equal, confidence=0.59), below=part(equal, confidence=0.59))
+    assert len(unsure.certain().support) == 0
+
+
+def test_a_few_alike_of_many_pieces_are_not_certain() -> None:
+    """One of four squares is found again: certain; one of five: chance."""
+    boxes = [(5, 5, 12, 12), (5, 25, 12, 12), (5, 45, 12, 12), (5, 65, 12, 12), (30, 5, 12, 12)]
+    for n, certain in ((4, 1), (5, 0)):
+        seen = scales(own=part(*boxes[:n]), above=part(boxes[0], *[(30, 30 + 13 * i, 10, 10) for i in range(4)]))
+        assert len(seen.certain().support) == certain
+
+
+def test_a_size_that_the_network_does_not_know_is_never_certain() -> None:
+    """6 px are known from the next larger scale on, 40 px at their own size no longer; half the image is no soma."""
+    small, large = (5, 5, 6, 6), (10, 40, 36, 36)
+    seen = scales(own=part(small, large), above=part(small, large), below=part(small, large), half=part(small, large))
+    by_step = {step: (seen.support(step, 0) > 0).tolist() for step in sorted(seen.seen)}
+    assert by_step == {-2: [False, False], -1: [False, False], 0: [False, False], 1: [True, False]}
+    low = scales(below=part((20, 20, 20, 20)), half=part((20, 20, 20, 20)))
+    assert low.support(-1, 0) == pytest.approx([0.95])
+
+
+def test_of_objects_that_overlap_the_more_certain_one_is_kept_and_knows_of_the_other() -> None:
+    """A square of 26 px, cut into four at the scales above: the pieces are as certain, but for a pixel."""
+    whole = (10, 10, 26, 26)
+    pieces = [(10, 10, 12, 12), (10, 24, 12, 12), (24, 10, 12, 12), (24, 24, 12, 12)]
+    apart = (12, 60, 14, 14)
+    seen = scales(
+        half=part(whole, apart), below=part(whole, apart, confidence=0.9), own=part(*pieces, apart, confidence=0.86),
+        above=part(*pieces, apart, confidence=0.86),
+    )  # fmt: skip
+    certain = seen.certain()
+    np.testing.assert_allclose(sorted(certain.diameters_px), [2 * a / math.sqrt(math.pi) for a in (14, 26)])
+    [piece_px] = certain.other_px[np.isfinite(certain.other_px)]
+    assert piece_px == pytest.approx(2 * 12 / math.sqrt(math.pi))
+    assert certain.diameters_px[np.isfinite(certain.other_px)] == pytest.approx([2 * 26 / math.sqrt(math.pi)])
+    assert set(certain.steps) <= {-2, -1}
+
+
+def test_a_scale_is_compared_with_what_is_certain() -> None:
+    """Of three squares one is lost, one has 9 of 12 columns; another object is there, and one is cut by the edge."""
+    one, two, three = (5, 5, 12, 12), (5, 25, 12, 12), (5, 45, 12, 12)
+    seen = scales(own=part(one, two, three), above=part(one, two, three))
+    certain = seen.certain()
+    thin, other, cut = (5, 25, 12, 9), (30, 30, 12, 12), (50, 70, 10, 12)
+    seen.seen[2] = part(one, thin, other, cut)
+    found = seen.compared(2, certain, other=0)
+    assert (found.same, found.other, found.different) == (2, 1, 2)
+    assert found.lost_px == pytest.approx([2 * 12 / math.sqrt(math.pi)])
+    assert found.share == 2 / 4
+    assert found.area == pytest.approx((1 + 9 / 12) / 2)
+    whole = seen.compared(0, certain, other=2)
+    assert (whole.share, whole.area) == (1.0, 1.0)
+
+
+def test_a_larger_scale_is_compared_where_it_was_seen() -> None:
+    """Of four squares two are in its part of the image, one is cut by the part's edge: that one does not count."""
+    boxes = [(5, 5, 12, 12), (5, 40, 12, 12), (30, 40, 12, 12), (30, 64, 12, 12)]
+    seen = scales(own=part(*boxes), above=part(*boxes))
+    certain = seen.certain()
+    assert len(certain.support) == 4
+    small = np.zeros((60, 35), np.int32)
+    small[5:17, 5:17] = 1
+    seen.seen[2] = [Part(slice(0, 60), slice(35, 70), Segmented(small, np.ones(1), np.ones(1)))]
+    there, here = seen.compared(2, certain, other=0), seen.compared(0, certain, other=2)
+    assert (there.same, len(there.lost_px), there.other) == (1, 1, 0)
+    assert (here.same, len(here.lost_px), here.other) == (3, 0, 0)
+
+
+def test_nothing_is_nothing_else_than_nothing() -> None:
+    seen = scales(own=part(), above=part())
+    certain = seen.certain()
+    assert len(certain.diameters_px) == 0
+    found = seen.compared(0, certain, other=1)
+    assert (found.share, found.different) == (1.0, 0)
+    assert math.isnan(found.area)
+
+
+@given(
+    height=st.integers(1, 3000), width=st.integers(1, 3000), y=st.floats(0, 0.999), x=st.floats(0, 0.999),
+    factor=st.floats(1 / 8, 4),
+)  # fmt: skip
+def test_a_window_is_inside_the_image_and_in_those_of_smaller_scales(
+    height: int, width: int, y: float, x: float, factor: float
+) -> None:
+    centre = (int(y * height), int(x * width))
+    for axis, length in enumerate((height, width)):
+        part = window((height, width), centre, factor)[axis]
+        wider = window((height, width), centre, factor / STEP)[axis]
+        assert 0 <= wider.start <= part.start <= centre[axis] < part.stop <= wider.stop <= length
+        assert part.stop - part.start == min(length, max(1, int(WINDOW_PX / factor)))
+
+
+def test_a_speck_is_not_the_most_detailed_part() -> None:
+    image = np.full((700, 800), 100.0) + np.random.default_rng(0).normal(0, 1, (700, 800))
+    image[100, 100] = 60_000
+    y, x = np.mgrid[:192, :192] % 24 - 12
+    grid = np.where(y**2 + x**2 <= 25, 230, 20)
+    image[450 : 450 + grid.shape[0], 550 : 550 + grid.shape[1]] += grid
+    y, x = most_detailed(image)
+    assert 450 <= y <= 450 + grid.shape[0]
+    assert 550 <= x <= 550 + grid.shape[1]
+
+
+@given(seed=st.integers(0, 100))
+def test_the_best_overlap_is_that_of_the_full_table(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = (rng.integers(0, 6, (7, 9)).repeat(3, 0).repeat(2, 1).astype(np.int32) for _ in range(2))
+    n = int(one.max())
+    table = overlap(one, np.roll(other, 1, axis=1)).iou
+    found = best_iou(one, np.roll(other, 1, axis=1), n)
+    present = np.isin(np.arange(1, n + 1), one)
+    np.testing.assert_allclose(found[present], table.max(axis=1))
+    np.testing.assert_array_equal(found[~present], 0)

@@ -17,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from somanet.evaluation.masks import overlap
-
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmented, Segmenter
 
@@ -227,19 +225,19 @@ class Scales:
         for part, at_other, true_YX in zip(self.seen[step], self.seen[other], certain.labels, strict=True):
             shown = at_other if other > step else part
             true, labels = shown.cut(true_YX), part.within(shown)
-            both = overlap(true, labels)
-            one, two = np.nonzero(both.iou > SAME_IOU)
-            same += len(one)
-            lost.append(certain.diameters_px[_unmatched(true, one) - 1])
-            others += len(_unmatched(labels, two))
-            factors.append(both.pred_px[two] / both.true_px[one])
+            one, two, iou, factor = _overlapping(true, labels)
+            found = iou > SAME_IOU
+            same += int(found.sum())
+            lost.append(certain.diameters_px[_unmatched(true, one[found]) - 1])
+            others += len(_unmatched(labels, two[found]))
+            factors.append(factor[found])
         areas = np.concatenate(factors)
         return Comparison(same, np.concatenate(lost), others, float(np.median(areas)) if len(areas) else math.nan)
 
 
-def _unmatched(labels_YX: Labels, matched: NDArray[np.intp]) -> NDArray[np.integer]:
-    """The labels, but for those that are matched, by their order, and those that the image's edge cuts."""
-    return np.setdiff1d(np.delete(present(labels_YX), matched), at_edge(labels_YX))
+def _unmatched(labels_YX: Labels, matched: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The labels in an image, but for the matched ones and those that the image's edge cuts."""
+    return np.setdiff1d(present(labels_YX), np.concatenate([matched, at_edge(labels_YX)]))
 
 
 class _Kept:
@@ -276,8 +274,7 @@ class _Kept:
 
 def present(labels_YX: NDArray[np.integer]) -> NDArray[np.integer]:
     """The labels in an image, sorted, without 0."""
-    ids = np.unique(labels_YX)
-    return ids[ids > 0]
+    return np.flatnonzero(np.bincount(labels_YX.ravel())[1:]) + 1
 
 
 def at_edge(labels_YX: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -292,15 +289,22 @@ def diameters_of(labels_YX: NDArray[np.integer], n: int) -> Floats:
 
 def best_iou(labels_YX: NDArray[np.integer], others_YX: NDArray[np.integer], n: int) -> Floats:
     """Largest IoU of each label 1…n with any object of another label image of the same shape; 0 without overlap."""
+    best = np.zeros(n)
+    one, _, iou, _ = _overlapping(labels_YX, others_YX)
+    np.maximum.at(best, one - 1, iou)
+    return best
+
+
+def _overlapping(
+    labels_YX: NDArray[np.integer], others_YX: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.integer], Floats, Floats]:
+    """Each pair of labels of two images that share a pixel: both labels, IoU, the area of the second over the first."""
     n_others = int(others_YX.max(initial=0)) + 1
     both = (labels_YX > 0) & (others_YX > 0)
     pairs, shared = np.unique(labels_YX[both].astype(np.int64) * n_others + others_YX[both], return_counts=True)
     first, second = np.divmod(pairs, n_others)
-    areas = np.bincount(labels_YX.ravel(), minlength=n + 1)
-    other_areas = np.bincount(others_YX.ravel(), minlength=n_others)
-    best = np.zeros(n)
-    np.maximum.at(best, first - 1, shared / (areas[first] + other_areas[second] - shared))
-    return best
+    areas, other_areas = np.bincount(labels_YX.ravel())[first], np.bincount(others_YX.ravel())[second]
+    return first, second, shared / (areas + other_areas - shared), other_areas / areas
 
 
 def window(shape: tuple[int, ...], centre_YX: tuple[int, int], factor: float) -> tuple[slice, slice]:

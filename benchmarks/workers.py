@@ -2,6 +2,7 @@
 
 python -m benchmarks.workers
 python -m benchmarks.workers --movies 24 --frames 12 --workers 2 --repeats 3
+python -m benchmarks.workers --processors 1     # one worker has one processor, too
 python -m benchmarks.workers --overhead ../shared/data/neuritetracker/cell_body.tif
 
 Simulated movies are analysed by one worker process and by several, by turns, each time into a new folder. Cluster and
@@ -68,7 +69,13 @@ def make_movies(folder: Path, n: int, *, n_frames: int, side_px: int) -> list[Mo
 
 
 def analyze(
-    sources: Sequence[MovieSource], study: Path, networks: NetworksToOpen, options: Options, workers: int
+    sources: Sequence[MovieSource],
+    study: Path,
+    networks: NetworksToOpen,
+    options: Options,
+    workers: int,
+    *,
+    processors: int | None = None,
 ) -> Run:
     """All movies by so many workers; the first, which opens the networks, is not part of what is timed."""
     from distributed import get_task_stream
@@ -79,7 +86,11 @@ def analyze(
         shared_folder(study, folders, workers_end=True) as shared,
         local_cluster(workers, allowed_failures=RETRIES) as client,
     ):
-        made: dict[str, Any] = {"networks": networks, "options": options, "processors": processors_each(workers)}
+        made: dict[str, Any] = {
+            "networks": networks,
+            "options": options,
+            "processors": processors or processors_each(workers),
+        }
         warm = [MovieSource(source.path, f"warm{n}") for n, source in enumerate(sources[:workers])]
         warm_folders = {source.name: study / source.name for source in warm}
         failed: list[str] = []
@@ -137,6 +148,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--size-px", type=int, default=256)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--processors", type=int, help="of each worker, as on a cluster; default: all are shared")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--report", action="store_true", help="with report and video")
     parser.add_argument("--overhead", type=Path, metavar="MOVIE", help="only what this process computes per movie")
@@ -159,7 +171,8 @@ def main() -> None:
         pairs = []
         for repeat in range(arguments.repeats):
             one, several = (
-                analyze(sources, folder / f"study{repeat}-{n}", networks, options, n) for n in (1, arguments.workers)
+                analyze(sources, folder / f"study{repeat}-{n}", networks, options, n, processors=arguments.processors)
+                for n in (1, arguments.workers)
             )
             pairs.append((one, several))
             print(

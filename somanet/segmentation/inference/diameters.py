@@ -89,10 +89,11 @@ def size_note(estimate: SizeEstimate | None, intended_use: IntendedUse) -> str |
     if estimate.diameter_px is None:
         return None
     if estimate.lost_px is not None and estimate.n_lost >= max(MANY_LOST, SHARE_LOST * estimate.n_objects):
+        at = "in images as stored" if estimate.rescale == 1 else f"in images rescaled by {estimate.rescale:.3g}"
         return (
             f"{estimate.n_lost} of {estimate.n_objects} objects that other scales show, {_px(estimate.lost_px)} px "
-            f"across (median), are not found with images rescaled by {estimate.rescale:.3g}: somas have several sizes. "
-            f"--diameter {_px(estimate.lost_px)} finds these, and may lose others."
+            f"across (median), are not found {at}: somas have several sizes. --diameter {_px(estimate.lost_px)} finds "
+            "these, and may lose others."
         )
     if estimate.rescale == 1:
         return None

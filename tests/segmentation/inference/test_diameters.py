@@ -68,8 +68,8 @@ def test_an_estimate_comes_back_from_a_record() -> None:
 def test_objects_that_no_scale_shows_together_are_counted() -> None:
     told = SizeEstimate(diameter_px=20, agreement=0.9, n_objects=39, n_lost=25, lost_px=6.1)
     assert size_note(told, INTENDED_USE) == (
-        "25 of 39 objects that other scales show, 6.1 px across (median), are not found in images as stored: somas have "
-        "several sizes. --diameter 6.1 finds these, and may lose others."
+        "25 of 39 objects that other scales show, 6.1 px across (median), are not found in images as stored: somas "
+        "have several sizes. --diameter 6.1 finds these, and may lose others."
     )
     rescaled = size_note(told.model_copy(update={"rescale": 2.5}), INTENDED_USE)
     assert rescaled is not None

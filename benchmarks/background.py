@@ -28,8 +28,9 @@ from somanet.core.markdown import table
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.movies import open_movie
 from somanet.segmentation.inference.haze import HazeRule
+from somanet.segmentation.inference.scales import best_iou
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.soma_size import best_iou, decide
+from somanet.segmentation.inference.soma_size import decide
 from somanet.simulation import simulate_movie
 from somanet.simulation.settings import NeuronSettings
 

@@ -30,8 +30,8 @@ from somanet.io.movies import open_movie
 from somanet.segmentation.inference.clipping import Clipping
 from somanet.segmentation.inference.contrast import intensity_of
 from somanet.segmentation.inference.modality import not_fluorescence
+from somanet.segmentation.inference.scales import best_iou
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.soma_size import best_iou
 from somanet.simulation import simulate_movie
 from somanet.simulation.settings import NeuronSettings
 

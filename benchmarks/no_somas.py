@@ -34,8 +34,9 @@ from somanet.io.movies import open_movie
 from somanet.segmentation.inference.appearance import ENOUGH, appearance_of
 from somanet.segmentation.inference.modality import not_fluorescence
 from somanet.segmentation.inference.objects import measure_objects
+from somanet.segmentation.inference.scales import best_iou
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.soma_size import best_iou, decide
+from somanet.segmentation.inference.soma_size import decide
 from somanet.simulation import simulate_movie
 from somanet.simulation.settings import NeuronSettings
 

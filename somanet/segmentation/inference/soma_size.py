@@ -98,6 +98,10 @@ class SizeEstimate(Settings):
     """Number of certain objects that are not found at the chosen scale; those at edges do not count."""
     lost_px: float | None = None
     """Their median diameter."""
+    n_found: int = 0
+    """Number of objects found there, in the images that told the size; uncertain ones at edges do not count."""
+    n_uncertain: int = 0
+    """Those of them that are not certain at any scale."""
     doubt: str = ""
     """Why the size could not be told, so that nothing was rescaled; empty if there is no doubt."""
     scales: tuple[ScaleAgreement, ...] = ()
@@ -273,35 +277,35 @@ def _overlooked(evidence: _Evidence) -> bool:
 
 
 def _decide(evidence: _Evidence) -> SizeEstimate:
-    px, certain = evidence.diameter_px, evidence.certain
-    estimate = SizeEstimate(
+    px, doubt = evidence.diameter_px, _doubt(evidence)
+    step, chosen = (0.0, evidence.at(0)) if doubt or px is None else _better(evidence, px)
+    return SizeEstimate(
+        rescale=round(STEP**step, 4),
         diameter_px=px,
-        agreement=round(float(np.median(certain.support)), 3) if evidence.n else 0.0,
+        agreement=round(float(np.median(evidence.certain.support)), 3) if evidence.n else 0.0,
         n_objects=evidence.n,
+        n_lost=len(chosen.lost_px),
+        lost_px=round(float(np.median(chosen.lost_px)), 2) if len(chosen.lost_px) else None,
+        n_found=chosen.same + chosen.other,
+        n_uncertain=chosen.other,
+        doubt=doubt,
         scales=evidence.shown(),
     )
 
-    def doubt(why: str) -> SizeEstimate:
-        return estimate.model_copy(update={"doubt": why})
 
+def _doubt(evidence: _Evidence) -> str:
+    """Why the size cannot be told; empty if it can."""
+    px, certain = evidence.diameter_px, evidence.certain
     contested = np.isfinite(certain.other_px)
     if evidence.n and contested.mean() > CONTESTED:
         pairs = np.sort(np.stack([certain.diameters_px[contested], certain.other_px[contested]]), axis=0)
         small_px, large_px = np.median(pairs, axis=1)
-        return doubt(f"there are objects of {small_px:.0f} px within objects of {large_px:.0f} px")
-    if evidence.settled:
-        return estimate
+        return f"there are objects of {small_px:.0f} px within objects of {large_px:.0f} px"
+    if evidence.fits:
+        return ""
     if px is None or evidence.n < evidence.needed:
-        if evidence.fits:
-            return estimate
-        return doubt(f"too few objects are alike at two scales ({evidence.n} of at least {evidence.needed})")
-    if px < SMALLEST_PX:
-        return doubt(f"the objects that are alike at two scales are {px:.1f} px across, as specks are")
-    step, chosen = _better(evidence, px)
-    lost_px = round(float(np.median(chosen.lost_px)), 2) if len(chosen.lost_px) else None
-    return estimate.model_copy(
-        update={"rescale": round(STEP**step, 4), "n_lost": len(chosen.lost_px), "lost_px": lost_px}
-    )
+        return f"too few objects are alike at two scales ({evidence.n} of at least {evidence.needed})"
+    return f"the objects that are alike at two scales are {px:.1f} px across, as specks are" if px < SMALLEST_PX else ""
 
 
 def _better(evidence: _Evidence, diameter_px: float) -> tuple[float, Comparison]:

@@ -92,3 +92,13 @@ def test_a_size_that_nobody_told_is_compared_with_what_the_network_knows() -> No
         assert warning is not None
         assert "outside the 8 to 50 px" in warning
         assert size_warning(72, INTENDED_USE, factor=0.5, estimate=estimate) is None
+
+
+@pytest.mark.parametrize(("n_uncertain", "n_found", "noted"), [(5, 12, True), (4, 8, False), (7, 20, False)])
+def test_objects_that_no_other_scale_shows_are_said(n_uncertain: int, n_found: int, noted: bool) -> None:
+    told = SizeEstimate(diameter_px=20, agreement=0.9, n_objects=7, n_uncertain=n_uncertain, n_found=n_found)
+    note = size_note(told, INTENDED_USE)
+    assert (note is not None) == noted
+    assert note is None or note.startswith(
+        f"{n_uncertain} of {n_found} objects in the images that told the somas' size"
+    )

@@ -34,6 +34,7 @@ class Knows:
     Attributes:
         threshold_downscaled: at less than half an image's size, objects are brighter than this, else than 125.
         cuts: larger objects are cut along a grid of 11 px; else they are outlined as they are.
+        vanishing: in rescaled images, objects are brighter than 200.
         margin_px: of rescaled images by which outlines are too wide.
     """
 
@@ -44,6 +45,7 @@ class Knows:
     intended_use: IntendedUse = INTENDED_USE
     threshold_downscaled: int = 125
     cuts: bool = True
+    vanishing: bool = False
     margin_px: int = 0
     inverted: bool | None = None
     device: Device = PROCESSOR
@@ -57,7 +59,7 @@ class Knows:
     def segment(self, image: NDArray[Any]) -> Segmented:
         factor = self.rescale or 1.0
         shape = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
-        threshold = self.threshold_downscaled if factor < 0.5 else 125
+        threshold = self.threshold_downscaled if factor < 0.5 else 200 if self.vanishing and factor != 1 else 125
         bright = resize(image, shape) > threshold
         objects, n = ndimage.label(bright)
         diameters = 2 * np.sqrt(np.bincount(objects.ravel(), minlength=n + 1) / np.pi)
@@ -274,6 +276,14 @@ def test_what_has_no_size_of_its_own_is_a_doubt() -> None:
     assert found is not None
     assert found.rescale == 1
     assert found.doubt
+
+
+def test_what_only_one_scale_shows_is_uncertain() -> None:
+    """Four disks of the typical size, found at every scale, and nine that vanish when the image is made smaller."""
+    image = beside(disks(20, rows=1, columns=4), disks(20, rows=1, columns=9, value=150))
+    found = estimate([image], vanishing=True)
+    assert found.doubt == ""
+    assert (found.n_objects, found.n_found, found.n_uncertain) == (4, 13, 9)
 
 
 def test_nothing_is_a_doubt() -> None:

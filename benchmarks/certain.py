@@ -78,7 +78,8 @@ def noted(images: Iterator[Image]) -> tuple[int, int, float]:
     """Number of images, of those with the note, and the share of false objects in these."""
     segmenter = open_networks(None).segmenter
     n = with_note = false = found = 0
-    for n, (image, truth) in enumerate(images, 1):
+    for image, truth in images:
+        n += 1
         decided, size = decide(segmenter, [image])
         if size is None or "not found again" not in (size_note(size, segmenter.intended_use) or ""):
             continue

@@ -78,7 +78,6 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
     from somanet.cli.unapplied import note_unapplied
     from somanet.core.files import json_object
 
-    before = json_object(output / names.COHORT_RECORD).get("files", {})
     found = build_cohort(folders, output, question, notes=notes)
     typer.echo(f"{counted(len(found.movies), 'movie')}, {counted(found.summaries['all'].n_cells, 'cell')}")
     for one in found.comparisons:
@@ -89,7 +88,5 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
         note_unapplied(folder, folders)
     files = json_object(output / names.COHORT_RECORD).get("files", {})
     typer.echo(f"Written: {output} ({', '.join(sorted(files))})")
-    if removed := sorted(set(before) - set(files)):
-        typer.echo(f"Removed, as this cohort does not have them: {', '.join(removed)}")
     traced = output / (names.COMPARISON if names.COMPARISON in files else names.MOVIES)
     typer.echo(f"Next: open {output / names.REPORT} in a browser; somanet trace {traced}")

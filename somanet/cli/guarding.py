@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +13,15 @@ import typer
 from typer.models import ParameterInfo
 
 from somanet.cli.screen import safe_screen
+from somanet.core.counting import listed
 from somanet.core.foreign import check_paths
-from somanet.core.guard import guarded
+from somanet.core.guard import Replaced, guarded
 
 OUTPUTS = frozenset({"output", "destination", "per_image", "panels"})
 """Parameters that name outputs of commands; every other path is read."""
+
+_SHOWN = 12
+"""So many names of removed files are printed in one line."""
 
 CONTEXT = "context_of_typer"
 """The parameter by which Typer says what was called; commands do not see it."""
@@ -54,11 +59,12 @@ def guarding(
         name = _name_of(values.pop(CONTEXT))
         with (
             safe_screen(),
-            guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace, command=name) as kept,
+            guarded(inputs=inputs, shallow=folders, outputs=outputs, replace=replace, command=name) as replaced,
         ):
-            command(**values)
-            for path in kept:
-                typer.echo(f"Kept the previous {'folder' if path.is_dir() else 'file'} as {path}")
+            try:
+                command(**values)
+            finally:  # of several movies, one may be broken
+                _tell(replaced)
 
     parameters = list(signature.parameters.values())
     for parameter in parameters:
@@ -74,6 +80,15 @@ def guarding(
     vars(wrapped)["__signature__"] = signature.replace(parameters=parameters)
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return wrapped
+
+
+def _tell(replaced: Replaced) -> None:
+    """Print what became of what was there before."""
+    for path in replaced.kept:
+        typer.echo(f"Kept the previous {'folder' if path.is_dir() else 'file'} as {path}")
+    for folder, paths in groupby(replaced.removed, key=lambda path: path.parent):
+        names = listed([path.name for path in paths], most=_SHOWN)
+        typer.echo(f"Removed from {folder}, as this run does not write it: {names}")
 
 
 def _name_of(context: typer.Context) -> str:

@@ -165,3 +165,13 @@ def test_a_batch_replaces_its_own_results_of_a_movie_that_changed(lab: Path) -> 
     run("analyze", *arguments)
     assert (lab / "study" / "movie" / "tracks.csv").read_bytes() != first
     assert [path.name for path in (lab / "study").glob("movie*") if path.is_dir()] == ["movie"]
+
+
+def test_an_export_that_is_no_longer_asked_for_is_gone_and_named(lab: Path) -> None:
+    """Tracks of the run before beside new numbers would be wrong ones."""
+    arguments = ("analyze", "one/movie.ome.tif", "--model", "model", "--output", "auto_one", *QUICK)
+    run(*arguments, "--export", "csv", "--export", "geff")
+    said = run(*arguments, "--export", "geff")
+    assert f"Removed from {(lab / 'auto_one').resolve()}, as this run does not write it: tracks_csv.csv\n" in said
+    assert not (lab / "auto_one" / "tracks_csv.csv").exists()
+    assert "Removed" not in run(*arguments, "--export", "geff")

@@ -15,6 +15,7 @@ from somanet.core.swapping import free_name, remove, temporary_path
 
 _APPLIED = Path(names.AUTOMATIC, names.CORRECTIONS)
 """The corrections as they were applied, in a folder of corrected results."""
+_TRACKS_AND_LABELS = (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR)
 
 
 def leave_corrections(output: Path | None, folder: Path) -> None:
@@ -38,30 +39,37 @@ def leave_corrections(output: Path | None, folder: Path) -> None:
         _put(old, keep(free_name(beside, "before")))
 
 
-def keep_tracks(output: Path, folder: Path, corrections: Path | None) -> None:
+def keep_tracks(output: Path, folder: Path) -> None:
     """Keep corrected tracks, and labels made from them, beside the new ones that replace them, if those are others.
 
-    The record of corrections that lies beside results, applied again as it grew, gives the earlier tracks again: those
+    A record of corrections that only grew, applied to the same automatic results, has the earlier tracks in it: those
     are not kept.
 
     Args:
         output: where the results are going; may have older ones, which a person corrected.
         folder: the new results, complete.
-        corrections: the record that was applied, if one was.
     """
     before = json_object(output / names.MANIFEST)
     if not tracks_are_given(before) and not is_corrected(before):
         return
-    own = corrections is not None and corrections.resolve() == (output / names.CORRECTIONS).resolve()
     old, new = output / _APPLIED, folder / _APPLIED
-    if own and old.is_file() and new.is_file() and _begins(old, new):
+    grew = old.is_file() and new.is_file() and _begins(old, new)
+    if grew and all(_same(name, old.parent, new.parent) for name in _TRACKS_AND_LABELS):
         return
-    for name in (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR):
+    for name in _TRACKS_AND_LABELS:
         old, new = output / name, folder / name
         if changed_in(output, before, [name]):  # which is kept as new results take their place
             continue
-        if old.exists() and not (new.exists() and sha256_tree(new) == sha256_tree(old)):
+        if old.exists() and not _same(name, output, folder):
             _put(old, keep(free_name(old, "before")))
+
+
+def _same(name: str, one: Path, other: Path) -> bool:
+    """Whether two folders have the same under a name, or neither has it."""
+    first, second = one / name, other / name
+    if not (first.exists() and second.exists()):
+        return first.exists() == second.exists()
+    return sha256_tree(first) == sha256_tree(second)
 
 
 def _grew_from(applied: Path, beside: Path) -> bool:

@@ -70,7 +70,7 @@ def _options(
 
 
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
-app.command("correct")(guarding(correct.correct))
+app.command("correct")(guarding(correct.correct, renewed=("result",)))
 app.command("cohort")(guarding(cohort.cohort))
 app.command("napari")(guarding(napari.napari))
 app.command("simulate")(guarding(simulate.simulate))

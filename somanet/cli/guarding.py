@@ -14,6 +14,7 @@ from typer.models import ParameterInfo
 
 from somanet.cli.screen import safe_screen
 from somanet.core.counting import listed
+from somanet.core.file_state import real_path
 from somanet.core.foreign import check_paths
 from somanet.core.guard import Replaced, guarded
 
@@ -35,7 +36,11 @@ Replace = Annotated[
 
 
 def guarding(
-    command: Callable[..., None], *, extra_outputs: tuple[str, ...] = (), shallow: tuple[str, ...] = ()
+    command: Callable[..., None],
+    *,
+    extra_outputs: tuple[str, ...] = (),
+    shallow: tuple[str, ...] = (),
+    renewed: tuple[str, ...] = (),
 ) -> Callable[..., None]:
     """A command wrapped in :func:`somanet.core.guard.guarded`, with the option `--replace` if it has an output.
 
@@ -43,6 +48,8 @@ def guarding(
         command: a typer command function.
         extra_outputs: suffixes of further outputs: `_report` for what is written to `<output>_report`.
         shallow: parameters that name folders of which only the files are read, so that outputs may lie in them.
+        renewed: parameters that name folders of results which may be the output as well: the command takes over what
+            it reads there.
     """
     signature = inspect.signature(command, eval_str=True)
     writes = bool(OUTPUTS & set(signature.parameters))
@@ -53,6 +60,9 @@ def guarding(
         outputs = [path for name in OUTPUTS & set(values) for path in _paths(values[name])]
         outputs += [path.parent / f"{path.name}{ending}" for path in list(outputs) for ending in extra_outputs]
         read = {name: list(_paths(value)) for name, value in values.items() if name not in OUTPUTS}
+        places = set(map(real_path, outputs))
+        for name in renewed:
+            read[name] = [path for path in read[name] if real_path(path) not in places]
         folders = [path for name in shallow for path in read.pop(name, [])]
         inputs = [path for paths in read.values() for path in paths]
         check_paths(inputs=(*inputs, *folders), outputs=outputs)

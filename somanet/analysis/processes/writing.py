@@ -10,7 +10,8 @@ import pandas as pd
 import somanet
 from somanet.analysis import names
 from somanet.analysis.base import Base, open_base
-from somanet.analysis.manifest import check_labels, code_record, edited_tracks, tracks_are_edited
+from somanet.analysis.manifest import check_labels, code_record, tracks_are_edited
+from somanet.analysis.next_steps import edited_tracks
 from somanet.analysis.processes.pictures import process_pictures
 from somanet.analysis.processes.settings import TracingSettings
 from somanet.analysis.processes.tracing import PROCESSES, Traced, trace_processes
@@ -78,7 +79,7 @@ def _traced_into(folder: Path, result: Path, movie: Path | None, *, overlay: boo
     except PermissionError as error:  # else it is taken for the output's
         raise SomaNetError(f"{error.filename}: permission denied. Make it readable, then run again.") from error
     if edited:
-        raise SomaNetError(edited_tracks(result, json_object(result / names.MANIFEST)))
+        raise SomaNetError(edited_tracks(result, json_object(result / names.MANIFEST), movie=movie))
     check_labels(result)
     with open_labels(result) as labels:
         if labels is None:

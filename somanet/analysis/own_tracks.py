@@ -17,7 +17,7 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.base import open_base
-from somanet.analysis.manifest import is_manifest, tracks_are_given
+from somanet.analysis.manifest import is_corrected, is_manifest, tracks_are_edited, tracks_are_given
 from somanet.analysis.movie import Options, correct_movie
 from somanet.analysis.next_steps import correcting
 from somanet.analysis.returned import NothingCorrected, taking_back
@@ -88,6 +88,13 @@ def take_own_tracks(
             )
         return None
     folder = origin.folder
+    in_place = tracks_file.resolve() == (folder / names.TRACKS).resolve()
+    if in_place and tracks_are_edited(folder) and not is_corrected(origin.manifest):
+        say(
+            f"{tracks_file} was changed in its place among SomaNet's results, so that there is no original to compare "
+            "it with. It is measured as it is, without the outlines, areas and confidence of those results."
+        )
+        return None
     command = f"`{correcting(folder, '--from', tracks_file, movie=source.path)}`"
     if why := hindrance(origin, source, tracks_file, options):
         say(

@@ -27,6 +27,7 @@ from somanet.cli.options import (
 )
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from somanet.analysis.labelling.write import Proposed
@@ -241,5 +242,5 @@ def _tell(done: Sequence[Proposed], output: Path) -> None:
     typer.echo(f"Written: {output} ({counted(len(done), 'crop')}, {masks})")
     typer.echo(
         f"Next: look at {output / 'crops.png'}; correct each RoiSet.zip in Fiji (ROI Manager); then\n"
-        f"  somanet data rois {output} --images {output} --output CORRECTED"
+        f"  {typed('data', 'rois', output, '--images', output, '--output', 'CORRECTED')}"
     )

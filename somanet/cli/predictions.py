@@ -26,6 +26,7 @@ from somanet.cli.options import (
 )
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from somanet.evaluation.scores import Scores
@@ -100,7 +101,8 @@ def predict(
         problems = {one.item.name: one.problem for one in failed}
         again = "mend these or leave them out, and run the same command again"
         raise some_left_out(problems, len(found), what="input", done="segmented", next_step=again)
-    typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
+    again = typed("evaluate", "--predictions", output, "--truth", "FOLDER", "--output", "metrics.json")
+    typer.echo(f"Next: {again}")
 
 
 def evaluate(

@@ -9,6 +9,7 @@ import typer
 
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from somanet.core.calibration import Calibration
@@ -95,10 +96,8 @@ def simulate(
         _write_cohort(output, plan, frames=frames, size_px=size_px, calibration=calibration)
         written = f"{counted(len(plan), 'movie')} of {counted(len(effects), 'group')}"
         typer.echo(f"{output / 'movies'}: {written}; ground truth in truth")
-        typer.echo(
-            f"Next: somanet analyze {output / 'movies'} --output STUDY --conditions {output / 'conditions.csv'} "
-            f"--reference {plan[0].group}"
-        )
+        question = ("--conditions", output / "conditions.csv", "--reference", plan[0].group)
+        typer.echo(f"Next: {typed('analyze', output / 'movies', '--output', 'STUDY', *question)}")
         return
     if frames:
         movie = simulate_movie(seed=seed, n_frames=frames, shape_YX=(size_px, size_px), calibration=calibration)
@@ -113,7 +112,10 @@ def simulate(
             f"{counted(len(movie.saltations), 'saltation')}; ground truth in movie_truth_*, preview in "
             "movie_first_frame.png"
         )
-    typer.echo(f"Next: somanet data check {output / 'crops.zip'}")
+    if crops or nuclei:
+        typer.echo(f"Next: {typed('data', 'check', output / ('crops.zip' if crops else 'nuclei.zip'))}")
+    elif frames:
+        typer.echo(f"Next: {typed('analyze', output / 'movie.ome.tif', '--output', 'results')}")
 
 
 def _group(text: str) -> tuple[str, dict[str, float]]:

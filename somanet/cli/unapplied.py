@@ -21,7 +21,10 @@ def note_unapplied(result: Path, others: Iterable[Path] = (), *, movie: Path | N
 
     beside = result / names.CORRECTIONS
     shown = (folder / names.AUTOMATIC / names.CORRECTIONS for folder in (result, *others))
-    if not beside.is_file() or any(one.is_file() and one.read_bytes() == beside.read_bytes() for one in shown):
+    if not beside.is_file():
+        return
+    recorded = beside.read_bytes()
+    if any(one.is_file() and one.read_bytes().startswith(recorded) for one in shown):  # perhaps with further edits
         return
     typer.echo(
         f"note: {beside} has corrections that these numbers do not show. Apply them: {correcting(result, movie=movie)}",

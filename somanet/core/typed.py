@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 
 
 def typed(*words: object) -> str:
@@ -15,4 +14,8 @@ def typed(*words: object) -> str:
 def quoted(*words: object) -> str:
     """Words as the shell takes them for those words."""
     text = [str(word) for word in words]
-    return shlex.join(text) if os.name == "posix" else subprocess.list2cmdline(text)
+    if os.name == "posix":
+        return shlex.join(text)
+    from subprocess import list2cmdline  # of Windows only
+
+    return list2cmdline(text)

@@ -64,11 +64,11 @@ def predict(
     from somanet.core.results import check_results
     from somanet.io.images import read_labels
     from somanet.segmentation.inference.input_files import Choice, all_readable, find_inputs
-    from somanet.segmentation.inference.label_files import LABELS, PICTURES, Failed, Labelled, predict_files
+    from somanet.segmentation.inference.label_files import LABELS, PICTURES, Failed, Labelled, goes_aside, predict_files
     from somanet.segmentation.inference.size_warnings import warnings_for
 
     found = find_inputs(inputs, Choice(channel, z, axes, position))
-    check_results(output, LABELS)
+    check_results(output, LABELS, aside=goes_aside(found, output))
     segmenter = open_for_files(
         model,
         [item for item in found if item.problem is None] or all_readable(found),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,6 +90,27 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = (), asi
             "--replace, which keeps it as "
             f"{free_name(path, 'before').name}."
         )
+
+
+def others_go_aside(output: Path, others: Sequence[str], what: str) -> bool:
+    """Whether results of other inputs are in a folder, which the user lets go aside as a whole.
+
+    Args:
+        output: the folder.
+        others: the names of what it has of other inputs, and the new results will not.
+        what: what they are, in the plural.
+
+    Raises:
+        SomaNetError: there are some, and files may not be replaced.
+    """
+    if not others:
+        return False
+    if not guard.replacing():
+        raise SomaNetError(
+            f"{output} holds {what} of other inputs, which new ones would replace: {listed(others)}. Choose another "
+            f"--output; or give --replace, which keeps that folder as {free_name(output, 'before').name}."
+        )
+    return True
 
 
 @contextmanager

@@ -69,10 +69,8 @@ def kept_outlines(lab: Path) -> bool:
 def test_they_become_edits_as_by_correct(lab: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = corrected(lab, kind)
     said = analyze(lab, file, capsys=capsys)
-    assert re.search(
-        rf"as by `somanet correct \S*auto --from {re.escape(str(file))} --output \S*auto_corrected`: 1 edit \(tracks cut: 1\)",
-        said,
-    )
+    command = rf"`somanet correct \S*auto --from {re.escape(str(file))} --output \S*auto_corrected`"
+    assert re.search(rf"as by {command}: 1 edit \(tracks cut: 1\)", said)
     assert somanet("correct", "auto", "--from", file, "--output", "by_correct", *QUICK, cwd=lab) is None
     for name in COMPARED:
         assert (lab / "out" / name).read_bytes() == (lab / "by_correct" / name).read_bytes(), name

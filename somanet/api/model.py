@@ -49,8 +49,8 @@ class Segmentation:
             that cannot be segmented, with too many pixels at the ceiling, objects as on smooth noise, or points of
             light for objects.
         clipping: the pixels at the image's ceiling (`share`, `merges_somas`); None where dark objects are looked for.
-        appearance: how the objects typically look (`like_noise`); None for a network of which it is not known how
-            they should.
+        appearance: how the objects typically look (`like_noise`, `like_points`); None for a network of which it is not
+            known how they should.
     """
 
     labels_YX: NDArray[np.int32]

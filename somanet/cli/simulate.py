@@ -168,6 +168,5 @@ def _write_cohort(
             write_table(truth / "saltations.csv", movie.saltations, SALTATIONS)
         rows = [{"movie": f"{one.name}.ome.tif", "donor": one.donor, "group": one.group} for one in plan]
         write_table(conditions, pd.DataFrame(rows))
-        write_table(
-            settings, pd.DataFrame([{**row, **vars(one.settings)} for row, one in zip(rows, plan, strict=True)])
-        )
+        true = [{**row, **vars(one.settings)} for row, one in zip(rows, plan, strict=True)]
+        write_table(settings, pd.DataFrame(true))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from somanet.analysis import names
 from somanet.analysis.manifest import changed_in, is_corrected, tracks_are_given
-from somanet.core.errors import explain
+from somanet.core.errors import SomaNetError, explain
 from somanet.core.files import json_object
 from somanet.core.guard import keep
 from somanet.core.hashing import sha256_tree
 from somanet.core.swapping import free_name, remove, temporary_path
+from somanet.corrections import read
 
 _APPLIED = Path(names.AUTOMATIC, names.CORRECTIONS)
 """The corrections as they were applied, in a folder of corrected results."""
@@ -32,10 +34,10 @@ def leave_corrections(output: Path | None, folder: Path) -> None:
     beside, applied, old = place / names.CORRECTIONS, folder / _APPLIED, place / _APPLIED
     outliving = [beside, applied]
     if applied.is_file() and not (beside.is_file() and _grew_from(applied, beside)):
-        if beside.is_file() and not _begins(beside, applied):
+        if beside.is_file() and not _has(applied, beside):
             outliving.append(beside.rename(keep(free_name(beside, "before"))))
         _put(applied, beside)
-    if old.is_file() and not any(path.is_file() and _begins(old, path) for path in outliving):
+    if old.is_file() and not any(path.is_file() and _has(path, old) for path in outliving):
         _put(old, keep(free_name(beside, "before")))
 
 
@@ -53,7 +55,7 @@ def keep_tracks(output: Path, folder: Path) -> None:
     if not tracks_are_given(before) and not is_corrected(before):
         return
     old, new = output / _APPLIED, folder / _APPLIED
-    grew = old.is_file() and new.is_file() and _begins(old, new)
+    grew = old.is_file() and new.is_file() and _has(new, old)
     if grew and all(_same(name, old.parent, new.parent) for name in _TRACKS_AND_LABELS):
         return
     for name in _TRACKS_AND_LABELS:
@@ -78,9 +80,16 @@ def _grew_from(applied: Path, beside: Path) -> bool:
     return beside.read_bytes().startswith(content[: content.rfind(b"\n") + 1])
 
 
-def _begins(start: Path, path: Path) -> bool:
-    """Whether a file has another one's bytes, and perhaps further ones."""
-    return path.read_bytes().startswith(start.read_bytes())
+def _has(record: Path, other: Path) -> bool:
+    """Whether a record begins with all that is in another one: its bytes, or the same edits taken back again later."""
+    if record.read_bytes().startswith(other.read_bytes()):
+        return True
+    try:
+        ours, theirs = read(record), read(other)
+    except SomaNetError:  # a person's file may hold anything
+        return False
+    edits, others = ([replace(edit, time="") for edit in found.edits] for found in (ours, theirs))
+    return ours.header == theirs.header and edits[: len(others)] == others
 
 
 def _put(source: Path, path: Path) -> None:

@@ -95,10 +95,16 @@ def guarding(
 def _tell(replaced: Replaced) -> None:
     """Print what became of what was there before."""
     for path in replaced.kept:
-        typer.echo(f"Kept the previous {'folder' if path.is_dir() else 'file'} as {path}")
+        typer.echo(f"Kept the previous {'folder' if path.is_dir() else 'file'} as {_from_here(path)}")
     for folder, paths in groupby(replaced.removed, key=lambda path: path.parent):
         names = listed([path.name for path in paths], most=_SHOWN)
-        typer.echo(f"Removed from {folder}, as this run does not write it: {names}")
+        typer.echo(f"Removed from {_from_here(folder)} (not written by this run): {names}")
+
+
+def _from_here(path: Path) -> Path:
+    """A place as it is reached from the current folder, if it lies in it."""
+    here = real_path(Path())
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _name_of(context: typer.Context) -> str:

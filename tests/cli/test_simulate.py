@@ -23,7 +23,7 @@ def test_a_cohort_replaces_its_own_larger_one_and_says_what_is_gone(tmp_path: Pa
     assert "Removed" not in cohort(out, "control", "patient", donors=2)
     said = cohort(out, "control", donors=2)
     gone = "patient_1_1.ome.tif, patient_2_1.ome.tif"
-    assert f"Removed from {out / 'movies'}, as this run does not write it: {gone}\n" in said
+    assert f"Removed from {out / 'movies'} (not written by this run): {gone}\n" in said
     names = ["control_1_1", "control_2_1"]
     assert sorted(path.name for path in (out / "truth").iterdir() if path.is_dir()) == names
     assert sorted(path.name for path in (out / "movies").glob("*.tif")) == [f"{name}.ome.tif" for name in names]

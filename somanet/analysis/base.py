@@ -20,6 +20,7 @@ from somanet.corrections import Header
 from somanet.io.movie_files import movie_exists, sha256_movie
 from somanet.migration.settings import MigrateSettings
 
+_READ = {"movie", "file", "channel", "pixel_size_um", "frame_interval_min", "truncated", "z", "axes", "position"}
 _KEPT = ("somas.csv", names.DRIFT)
 
 
@@ -73,9 +74,14 @@ class Base:
             check: compare its hash, for which all of it is read; a window shows it first and compares then.
 
         Raises:
-            SomaNetError: it is not there, or is another one.
+            SomaNetError: it is not there, or is another one; or the results do not say how it was read.
         """
         about = self.about
+        if lacking := sorted(_READ - about.keys()):
+            raise SomaNetError(
+                f"{self.result / names.MANIFEST} does not say how the movie was read ({', '.join(lacking)}). Is it of "
+                "another version? Run `somanet analyze` again."
+            )
         found = movie_places(self.result, about["file"]) if movie is None else [movie]
         there = [path for path in found if movie_exists(path)]
         if not there:

@@ -57,7 +57,7 @@ def edited_tracks(folder: Path, manifest: Mapping[str, Any], *, movie: Path | No
         command = typed("correct", folder, "--from", path, *_movie_option(folder, about, movie), *replacing)
     else:
         place = _found([movie, *movie_places(folder, about["file"])], about) or Path("PATH", about["file"])
-        command = typed("analyze", place, "--tracks", path, *_reading(about, place), *replacing)
+        command = typed("analyze", place, *_reading(about, place), "--tracks", path, *replacing)
     return (
         f"{path} was changed after the analysis, and the other files do not follow it. Put the correction into effect: "
         f"`{command}`, which keeps your file as {free_name(path, 'before').name}; or put the file back as it was."
@@ -91,13 +91,13 @@ def _reading(about: Mapping[str, Any], movie: Path) -> list[object]:
     if about.get("truncated"):
         options += ["--allow-truncated"]
     own = _own_scale(movie, about)
-    if _differ(own.pixel_size_um, about["pixel_size_um"]):
-        options += ["--pixel-size-um", f"{about['pixel_size_um']:.10g}"]
+    if _differ(own.pixel_size_um, pixel_um := about.get("pixel_size_um")):
+        options += ["--pixel-size-um", f"{pixel_um:.10g}"]
     if about.get("times"):
         options += ["--times", movie.parent / about["times"]["file"]]
     elif about.get("times_h") is None:
         stored = about.get("stored_frames") or (0, 1)
-        interval_min = about["frame_interval_min"] * (len(stored) - 1) / (stored[-1] - stored[0])
+        interval_min = about.get("frame_interval_min", 0.0) * (len(stored) - 1) / (stored[-1] - stored[0])
         if _differ(None if own.times_h else own.frame_interval_min, interval_min):
             options += ["--frame-interval-min", f"{interval_min:.10g}"]
     return options
@@ -113,5 +113,5 @@ def _own_scale(movie: Path, about: Mapping[str, Any]) -> FileCalibration:
         return FileCalibration()
 
 
-def _differ(own: float | None, used: float) -> bool:
-    return own is None or abs(own - used) > _SAME * used
+def _differ(own: float | None, used: float | None) -> bool:
+    return used is not None and used > 0 and (own is None or abs(own - used) > _SAME * used)

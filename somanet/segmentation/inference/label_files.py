@@ -84,17 +84,21 @@ def goes_aside(inputs: Sequence[Input], output: Path) -> bool:
 
 
 def _is_again(before: Mapping[str, Any], item: Input | None, record: Mapping[str, Any]) -> bool:
-    """Whether an input is the one that labels are of; one that cannot be read passes, and is refused elsewhere."""
+    """Whether an input is the one that labels are of; one that is damaged now passes, and is refused as such."""
     if item is None or before.get("position") != item.choice.position:
         return False
     try:
         own = before.get("sha256")
         if own is None:  # of an earlier version
             sources = record.get("inputs_sha256")
-            return isinstance(sources, dict) and sources.get(before.get("input")) == sha256_movie(item.path)
-        return bool(own == item.sha256())
-    except (SomaNetError, OSError):
+            same = isinstance(sources, dict) and sources.get(before.get("input")) == sha256_movie(item.path)
+        else:
+            same = own == item.sha256()
+        if not same:
+            item.images()
+    except Exception:  # whatever it is, it is told where the image is to be segmented
         return True
+    return same
 
 
 def predict_files(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from somanet.analysis import names
-from somanet.analysis.manifest import is_corrected
+from somanet.analysis.manifest import is_corrected, is_manifest
 from somanet.core.calibration import FileCalibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
@@ -34,8 +34,7 @@ def correcting(result: Path, *words: object, movie: Path | None = None) -> str:
         movie: where the movie is, as far as it is known.
     """
     manifest = json_object(result / names.MANIFEST)
-    file = manifest.get("input", {}).get("file")
-    option = [] if file is None else _movie_option(result, manifest["input"], movie)
+    option = _movie_option(result, manifest["input"], movie) if is_manifest(manifest) else []
     output = result if is_corrected(manifest) else _beside(result)
     return typed("correct", result, *words, *option, "--output", output)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from somanet.analysis import names
 from somanet.analysis.manifest import changed_in, is_corrected, is_manifest
+from somanet.analysis.next_steps import edited_tracks, movie_places
 from somanet.analysis.source import MovieSource
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, read_json, write_json
@@ -19,6 +20,7 @@ from somanet.corrections import Header
 from somanet.io.movie_files import movie_exists, sha256_movie
 from somanet.migration.settings import MigrateSettings
 
+_READ = {"movie", "file", "channel", "pixel_size_um", "frame_interval_min", "truncated", "z", "axes", "position"}
 _KEPT = ("somas.csv", names.DRIFT)
 
 
@@ -72,11 +74,15 @@ class Base:
             check: compare its hash, for which all of it is read; a window shows it first and compares then.
 
         Raises:
-            SomaNetError: it is not there, or is another one.
+            SomaNetError: it is not there, or is another one; or the results do not say how it was read.
         """
         about = self.about
-        places = [self.result.parent, self.result, Path()] if movie is None else []
-        found = [movie] if movie is not None else [place / about["file"] for place in places]
+        if lacking := sorted(_READ - about.keys()):
+            raise SomaNetError(
+                f"{self.result / names.MANIFEST} does not say how the movie was read ({', '.join(lacking)}). Is it of "
+                "another version? Run `somanet analyze` again."
+            )
+        found = movie_places(self.result, about["file"]) if movie is None else [movie]
         there = [path for path in found if movie_exists(path)]
         if not there:
             where = f"{movie} does not exist" if movie is not None else f"{about['file']} is not beside {self.result}"
@@ -135,10 +141,11 @@ def open_base(result: Path) -> Base:
     place = result / names.AUTOMATIC if is_corrected(manifest) else result
     names_read = [names.AUTOMATIC] if is_corrected(manifest) else [names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR]
     if path := changed_in(result, manifest, names_read):
+        if path.name == names.TRACKS and path.exists():
+            raise SomaNetError(edited_tracks(result, manifest))
         raise SomaNetError(
             f"{path} was changed or removed since it was written, and corrections are applied to what it was. Put "
-            f"it back; a table that you corrected by hand goes through `--from {path}`, with the original "
-            "results beside it."
+            "it back; or analyse the movie again into another folder, to which `--from FILE` brings what was changed."
         )
     tracks = place / names.TRACKS
     labels = [place / name for name in (names.LABELS_TIFF, names.LABELS_ZARR) if (place / name).exists()]

@@ -9,7 +9,6 @@ from typing import Any
 
 from somanet.analysis import names
 from somanet.analysis.manifest import (
-    edited_tracks,
     is_corrected,
     is_manifest,
     results_in,
@@ -17,6 +16,7 @@ from somanet.analysis.manifest import (
     tracks_are_given,
 )
 from somanet.analysis.movie import AnalysisNetworks, Options
+from somanet.analysis.next_steps import edited_tracks
 from somanet.analysis.outcome import Outcome, outcome_of
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.errors import SomaNetError
@@ -60,7 +60,7 @@ class Batch:
             folder = self.folders[source.name]
             manifest = json_object(folder / names.MANIFEST)
             if is_manifest(manifest) and tracks_are_edited(folder):
-                self.problems[source.name] = edited_tracks(folder, manifest)
+                self.problems[source.name] = edited_tracks(folder, manifest, movie=source.path)
                 continue
             if tracks_are_given(manifest):
                 self.kept[source.name] = "its tracks were corrected by a person; the automatic analysis leaves them"

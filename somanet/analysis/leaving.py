@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from somanet.analysis import names
 from somanet.analysis.manifest import changed_in, is_corrected, tracks_are_given
-from somanet.core.errors import explain
+from somanet.core.errors import SomaNetError, explain
 from somanet.core.files import json_object
 from somanet.core.guard import keep
 from somanet.core.hashing import sha256_tree
 from somanet.core.swapping import free_name, remove, temporary_path
+from somanet.corrections import read
 
 _APPLIED = Path(names.AUTOMATIC, names.CORRECTIONS)
 """The corrections as they were applied, in a folder of corrected results."""
+_TRACKS_AND_LABELS = (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR)
 
 
 def leave_corrections(output: Path | None, folder: Path) -> None:
@@ -31,37 +34,44 @@ def leave_corrections(output: Path | None, folder: Path) -> None:
     beside, applied, old = place / names.CORRECTIONS, folder / _APPLIED, place / _APPLIED
     outliving = [beside, applied]
     if applied.is_file() and not (beside.is_file() and _grew_from(applied, beside)):
-        if beside.is_file() and not _begins(beside, applied):
+        if beside.is_file() and not _has(applied, beside):
             outliving.append(beside.rename(keep(free_name(beside, "before"))))
         _put(applied, beside)
-    if old.is_file() and not any(path.is_file() and _begins(old, path) for path in outliving):
+    if old.is_file() and not any(path.is_file() and _has(path, old) for path in outliving):
         _put(old, keep(free_name(beside, "before")))
 
 
-def keep_tracks(output: Path, folder: Path, corrections: Path | None) -> None:
+def keep_tracks(output: Path, folder: Path) -> None:
     """Keep corrected tracks, and labels made from them, beside the new ones that replace them, if those are others.
 
-    The record of corrections that lies beside results, applied again as it grew, gives the earlier tracks again: those
+    A record of corrections that only grew, applied to the same automatic results, has the earlier tracks in it: those
     are not kept.
 
     Args:
         output: where the results are going; may have older ones, which a person corrected.
         folder: the new results, complete.
-        corrections: the record that was applied, if one was.
     """
     before = json_object(output / names.MANIFEST)
     if not tracks_are_given(before) and not is_corrected(before):
         return
-    own = corrections is not None and corrections.resolve() == (output / names.CORRECTIONS).resolve()
     old, new = output / _APPLIED, folder / _APPLIED
-    if own and old.is_file() and new.is_file() and _begins(old, new):
+    grew = old.is_file() and new.is_file() and _has(new, old)
+    if grew and all(_same(name, old.parent, new.parent) for name in _TRACKS_AND_LABELS):
         return
-    for name in (names.TRACKS, names.LABELS_TIFF, names.LABELS_ZARR):
+    for name in _TRACKS_AND_LABELS:
         old, new = output / name, folder / name
         if changed_in(output, before, [name]):  # which is kept as new results take their place
             continue
-        if old.exists() and not (new.exists() and sha256_tree(new) == sha256_tree(old)):
+        if old.exists() and not _same(name, output, folder):
             _put(old, keep(free_name(old, "before")))
+
+
+def _same(name: str, one: Path, other: Path) -> bool:
+    """Whether two folders have the same under a name, or neither has it."""
+    first, second = one / name, other / name
+    if not (first.exists() and second.exists()):
+        return first.exists() == second.exists()
+    return sha256_tree(first) == sha256_tree(second)
 
 
 def _grew_from(applied: Path, beside: Path) -> bool:
@@ -70,9 +80,16 @@ def _grew_from(applied: Path, beside: Path) -> bool:
     return beside.read_bytes().startswith(content[: content.rfind(b"\n") + 1])
 
 
-def _begins(start: Path, path: Path) -> bool:
-    """Whether a file has another one's bytes, and perhaps further ones."""
-    return path.read_bytes().startswith(start.read_bytes())
+def _has(record: Path, other: Path) -> bool:
+    """Whether a record begins with all that is in another one: its bytes, or the same edits taken back again later."""
+    if record.read_bytes().startswith(other.read_bytes()):
+        return True
+    try:
+        ours, theirs = read(record), read(other)
+    except SomaNetError:  # a person's file may hold anything
+        return False
+    edits, others = ([replace(edit, time="") for edit in found.edits] for found in (ours, theirs))
+    return ours.header == theirs.header and edits[: len(others)] == others
 
 
 def _put(source: Path, path: Path) -> None:

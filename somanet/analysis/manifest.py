@@ -14,7 +14,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_tree
 from somanet.core.installation import CODE
-from somanet.core.swapping import free_name, is_set_aside
+from somanet.core.swapping import is_set_aside
 from somanet.migration.settings import MigrateSettings
 from somanet.provenance.code import collect
 
@@ -137,20 +137,6 @@ def check_labels(folder: Path) -> None:
                 f"{folder / name} was not written with these results ({names.MANIFEST} does not name it), so that its "
                 "masks may be those of other ones. Move it away, or analyse the movie again."
             )
-
-
-def edited_tracks(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """What to say of edited tracks: what they are, and the command that puts the edit into effect."""
-    path = folder / names.TRACKS
-    about = manifest["input"]
-    command = f"analyze PATH/{about.get('file', 'MOVIE')} --tracks {path}"
-    if about.get("tracks_only"):
-        command = f"tracks measure {path} --name {about['movie']}"
-    return (
-        f"{path} was changed after the analysis, and the other files do not follow it. Put the correction into effect: "
-        f"`somanet {command} --output {folder} --replace`, which keeps your file as "
-        f"{free_name(path, 'before').name}; or put the file back as it was."
-    )
 
 
 def is_corrected(manifest: Mapping[str, Any]) -> bool:

@@ -107,7 +107,11 @@ def tracks_to_take(tracks_file: Path | None, output: Path) -> Iterator[Path | No
         copy = Path(folder) / tracks_file.name
         (shutil.copytree if tracks_file.is_dir() else shutil.copy2)(tracks_file, copy)
         release(tracks_file)
-        yield copy
+        try:
+            yield copy
+        except SomaNetError as error:  # the user knows the file by its own name
+            error.args = (str(error).replace(str(copy), str(tracks_file)), *error.args[1:])
+            raise
 
 
 def analyze_movie(
@@ -139,7 +143,8 @@ def analyze_movie(
             would replace a corrected one.
     """
     options = options or Options()
-    check_output(output, movie=source.name, automatic=tracks_file is None and corrections_file is None)
+    automatic = tracks_file is None and corrections_file is None
+    check_output(output, movie=source.name, automatic=automatic, path=source.path)
     corrections = None if corrections_file is None else read(corrections_file)
     files_read = movie_files(source.path)
     request = request_of(source, network=network, tracks_file=tracks_file, options=options, corrections=corrections)
@@ -172,7 +177,7 @@ def analyze_movie(
             provenance, notes = _correct(source, folder, corrections, provenance, notes)
         measures = _finish(source, folder, options, provenance, notes, request)
         if not aside:
-            keep_tracks(output, folder, corrections_file)
+            keep_tracks(output, folder)
         leave_corrections(None if aside else output, folder)
     return measures
 
@@ -187,8 +192,7 @@ def correct_movie(
 
     Args:
         result: a folder of results.
-        output: the folder for the corrected ones. It may be the same where nothing guards the inputs, as in napari;
-            the command `somanet correct` reads RESULT, and so refuses to write there.
+        output: the folder for the corrected ones, which may be the same: the automatic tracks and labels stay in it.
         corrections_file: the corrections.
         movie: the movie; if None, it is looked for beside the results.
         options: only what is written; tracking and measuring are as they were.
@@ -216,7 +220,7 @@ def correct_movie(
         provenance, notes = _correct(source, folder, corrections, provenance, notes)
         measures = _finish(source, folder, options, provenance, notes, request)
         if not aside:
-            keep_tracks(output, folder, corrections_file)
+            keep_tracks(output, folder)
         leave_corrections(None if aside else output, folder)
     return measures
 

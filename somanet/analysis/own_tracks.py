@@ -17,8 +17,9 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.base import open_base
-from somanet.analysis.manifest import is_manifest, tracks_are_given
+from somanet.analysis.manifest import is_corrected, is_manifest, tracks_are_edited, tracks_are_given
 from somanet.analysis.movie import Options, correct_movie
+from somanet.analysis.next_steps import correcting
 from somanet.analysis.returned import NothingCorrected, taking_back
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import read_tracks_of, scale_of
@@ -26,6 +27,7 @@ from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.guard import reading
+from somanet.core.typed import typed
 from somanet.corrections.comparing import LEAST_SHARE, same_points
 from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures
@@ -56,13 +58,14 @@ class Origin:
 
 
 def take_own_tracks(
-    source: MovieSource, tracks_file: Path, output: Path, options: Options, say: Callable[[str], None]
+    source: MovieSource, tracks_file: Path, taken: Path, output: Path, options: Options, say: Callable[[str], None]
 ) -> Measures | None:
     """Measure tracks that come from SomaNet's results of this movie as corrections of these, so that outlines stay.
 
     Args:
         source: the movie.
         tracks_file: tracks that may come from results.
+        taken: what is read of them: the same, or a copy, see :func:`somanet.analysis.movie.tracks_to_take`.
         output: the folder for the corrected results.
         options: as for :func:`somanet.analysis.movie.analyze_movie`.
         say: is told where they come from, and if they cannot be taken as corrections, why.
@@ -79,12 +82,20 @@ def take_own_tracks(
         if is_own_export(tracks_file):
             say(
                 f"{tracks_file} is an export of SomaNet's, and results of this movie that it comes from are not beside "
-                "it, the movie or the output. It is measured without outlines, areas and confidence; `somanet correct "
-                f"RESULT --from {tracks_file}` keeps those of the results in RESULT."
+                "it, the movie or the output. It is measured without outlines, areas and confidence; "
+                f"`{typed('correct', 'RESULT', '--from', tracks_file, '--output', 'CORRECTED')}` keeps those of the "
+                "results in RESULT."
             )
         return None
     folder = origin.folder
-    command = f"`somanet correct {folder} --from {tracks_file}`"
+    in_place = tracks_file.resolve() == (folder / names.TRACKS).resolve()
+    if in_place and tracks_are_edited(folder) and not is_corrected(origin.manifest):
+        say(
+            f"{tracks_file} was changed in its place among SomaNet's results, so that there is no original to compare "
+            "it with. It is measured as it is, without the outlines, areas and confidence of those results."
+        )
+        return None
+    command = f"`{correcting(folder, '--from', tracks_file, movie=source.path)}`"
     if why := hindrance(origin, source, tracks_file, options):
         say(
             f"{tracks_file} comes from SomaNet's results in {folder}, and {command} keeps outlines, areas and "
@@ -93,7 +104,7 @@ def take_own_tracks(
         return None
     with ExitStack() as stack:
         try:
-            returned = stack.enter_context(taking_back(folder, tracks_file, None))
+            returned = stack.enter_context(taking_back(folder, taken, None, movie=source.path))
         except NothingCorrected:
             say(
                 f"{tracks_file} has the tracks of SomaNet's results in {folder}, and nothing was corrected in it: was "
@@ -110,7 +121,7 @@ def take_own_tracks(
             f"{tracks_file} comes from SomaNet's results in {folder}, and is taken as corrections of them, which keep "
             f"outlines, areas and confidence, as by {command}: {returned.in_words}"
         )
-        with reading(tracks_file):
+        with reading(taken):
             return correct_movie(folder, output, corrections_file=returned.path, movie=source.path, options=options)
 
 

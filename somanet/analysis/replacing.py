@@ -8,29 +8,31 @@ from typing import Any
 
 from somanet.analysis import names
 from somanet.analysis.manifest import (
-    edited_tracks,
     is_corrected,
     is_manifest,
     results_in,
     tracks_are_edited,
     tracks_are_given,
 )
+from somanet.analysis.next_steps import edited_tracks
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.guard import replacing
 from somanet.core.swapping import free_name
+from somanet.core.typed import quoted, typed
 from somanet.io.movie_files import sha256_movie
 
 _AUTOMATIC = "an automatic analysis"
 
 
-def check_output(output: Path, *, movie: str, automatic: bool) -> None:
+def check_output(output: Path, *, movie: str, automatic: bool, path: Path | None = None) -> None:
     """Refuse a folder in which a movie's results would damage other work, whether files may be replaced or not.
 
     Args:
         output: where the results are to go.
         movie: its name.
         automatic: a network finds the tracks; else a person gives them.
+        path: where the movie is, for messages.
 
     Raises:
         SomaNetError: the folder is a study of several movies, or a person has corrected the tracks in it.
@@ -38,11 +40,11 @@ def check_output(output: Path, *, movie: str, automatic: bool) -> None:
     if (output / names.COHORT_RECORD).is_file() or any(place != output for place in results_in(output)):
         raise SomaNetError(
             f"{output} is a study: it has the results of other movies, each in a folder of its own. Give this movie "
-            f"one too: --output {output / movie}; then `somanet cohort {output}` combines them."
+            f"one too: {quoted('--output', output / movie)}; then `{typed('cohort', output)}` combines them."
         )
     manifest = json_object(output / names.MANIFEST)
     if automatic and is_manifest(manifest):
-        _refuse_corrected(output, manifest, _AUTOMATIC)
+        _refuse_corrected(output, manifest, _AUTOMATIC, path)
 
 
 def goes_aside(output: Path, movie: Path, *, position: str | None, sha256: str | None = None) -> bool:
@@ -103,12 +105,13 @@ def goes_aside_for_tracks(output: Path) -> bool:
     return True
 
 
-def _refuse_corrected(output: Path, manifest: Mapping[str, Any], what: str) -> None:
+def _refuse_corrected(output: Path, manifest: Mapping[str, Any], what: str, path: Path | None = None) -> None:
     """Refuse to replace results that a person corrected by others."""
     if tracks_are_edited(output):
-        raise SomaNetError(edited_tracks(output, manifest))
+        raise SomaNetError(edited_tracks(output, manifest, movie=path))
     if is_corrected(manifest):
-        again = f"Give --corrections {output / names.CORRECTIONS} to correct the new results as well, choose"
+        option = quoted("--corrections", output / names.CORRECTIONS)
+        again = f"Give {option} to correct the new results as well, choose"
         raise SomaNetError(
             f"{output} has results that a person corrected, and {what} would replace them. "
             f"{again if what == _AUTOMATIC else 'Choose'} another --output, or move that folder away."

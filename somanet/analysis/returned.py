@@ -16,6 +16,7 @@ import numpy as np
 from somanet.analysis import names
 from somanet.analysis.base import Base, open_base
 from somanet.analysis.correction_notes import NOUNS
+from somanet.analysis.next_steps import correcting
 from somanet.analysis.stages.files import read_tracks_of, scale_of
 from somanet.analysis.stages.given_tracks import check_inside
 from somanet.core.counting import counted
@@ -54,20 +55,21 @@ class Returned:
 
 
 @contextmanager
-def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Returned]:
+def taking_back(result: Path, file: Path, earlier: Path | None, *, movie: Path | None = None) -> Iterator[Returned]:
     """Yield corrections of results by which they become what another program made of them.
 
     Args:
         result: the folder of results that were exported.
         file: what came back: tracks in any format, a Cell Tracking Challenge folder, or a label movie.
         earlier: corrections that it was exported with; if None, those that the results show.
+        movie: where the movie is, for messages.
 
     Raises:
         SomaNetError: it is not from these results, or cannot be read; or there are corrections beside the results that
             they do not show.
     """
     base = open_base(result)
-    earlier = _shown_in(result) if earlier is None else earlier
+    earlier = _shown_in(result, file, movie) if earlier is None else earlier
     with TemporaryDirectory() as scratch, ExitStack() as stack:
         path = Path(scratch) / names.CORRECTIONS
         header = base.header
@@ -87,8 +89,8 @@ def taking_back(result: Path, file: Path, earlier: Path | None) -> Iterator[Retu
         yield Returned(path, stamped)
 
 
-def _shown_in(result: Path) -> Path | None:
-    """The corrections that results show.
+def _shown_in(result: Path, file: Path, movie: Path | None) -> Path | None:
+    """The corrections that results show; the others only say what is typed next.
 
     Raises:
         SomaNetError: there are corrections beside them that they do not show.
@@ -98,8 +100,8 @@ def _shown_in(result: Path) -> Path | None:
     if beside.is_file() and beside.read_bytes() != applied:
         raise SomaNetError(
             f"{beside} has corrections that these results do not show, so that it cannot be told what was exported. "
-            f"Apply them first (somanet correct {result} --output CORRECTED) and export from there; or, if the export "
-            f"shows them, name them: somanet correct {result} {beside} --from …"
+            f"Apply them first (`{correcting(result, movie=movie)}`) and export from there; or, if the export shows "
+            f"them, name them: `{correcting(result, beside, '--from', file, movie=movie)}`."
         )
     return shown if shown.is_file() else None
 

@@ -48,7 +48,7 @@ def analyze_single(
         SomaNetError: as for :func:`somanet.analysis.movie.analyze_movie`, or the movie is outside the network's
             intended use.
     """
-    check_output(output, movie=source.name, automatic=tracks is None and corrections is None)
+    check_output(output, movie=source.name, automatic=tracks is None and corrections is None, path=source.path)
     made = None if corrections is None else read(corrections, movie_sha256=sha256_movie(source.path))
     with tracks_to_take(tracks, output) as taken:
         with source.open() as movie:
@@ -64,7 +64,7 @@ def analyze_single(
         if tracks is not None and corrections is None:
             from somanet.analysis.own_tracks import take_own_tracks  # statistics, which no network waits for
 
-            measures = take_own_tracks(source, tracks, output, options, say)
+            measures = take_own_tracks(source, tracks, taken or tracks, output, options, say)
             if measures is not None:
                 return measures
         networks = None

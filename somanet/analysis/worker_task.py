@@ -49,11 +49,13 @@ class Done:
         outcome: how the movie fared; None if it was not analysed.
         refusal: why this worker cannot analyse any movie.
         kept: files of the user's that results replaced, by where they are now.
+        removed: files of earlier results that these do not have.
     """
 
     outcome: Outcome | None = None
     refusal: str | None = None
     kept: tuple[Path, ...] = ()
+    removed: tuple[Path, ...] = ()
 
 
 def run_task(task: Task) -> Done:
@@ -67,10 +69,8 @@ def run_task(task: Task) -> Done:
             if problem := _other_movie(task):
                 return Done(Outcome(problem=task.as_shown(problem)))
             inputs = [path for path in (task.source.path, task.source.times) if path is not None]
-            with (
-                guard.guarded(inputs=inputs, outputs=[task.folder], replace=task.replace, command="analyze") as kept,
-                told_to(report),
-            ):
+            guarded = guard.guarded(inputs=inputs, outputs=[task.folder], replace=task.replace, command="analyze")
+            with guarded as replaced, told_to(report):
                 outcome = outcome_of(task.source, task.folder, network=networks, options=task.options)
     except Refused as refusal:
         return Done(refusal=str(refusal))
@@ -80,7 +80,7 @@ def run_task(task: Task) -> Done:
         return Done()
     if outcome.problem is not None:
         outcome = Outcome(problem=task.as_shown(outcome.problem))
-    return Done(outcome, kept=tuple(kept))
+    return Done(outcome, kept=tuple(replaced.kept), removed=tuple(replaced.removed))
 
 
 def _other_movie(task: Task) -> str | None:

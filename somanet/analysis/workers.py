@@ -111,6 +111,8 @@ class OnWorkers:
                     raise SomaNetError("The work was stopped from outside. The same command takes up the rest.")
                 for path in done.kept:
                     guard.keep(path)
+                for path in done.removed:
+                    guard.drop(path)
                 over(source, done.outcome)
 
             work_on(

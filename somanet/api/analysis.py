@@ -112,7 +112,7 @@ def analyze(
 
     with guarded(
         inputs=[*read, *networks], shallow=[place], outputs=[folder], replace=replace, command="analyze"
-    ) as kept:
+    ) as replaced:
         found = find_movies([place], leave_out=folder)
         if len(found) > 1:
             listed = ", ".join(name for _, name in found[:3])
@@ -142,7 +142,7 @@ def analyze(
             options=options,
             say=warnings.warn,
         )
-    return Analysis(folder, tuple(kept))
+    return Analysis(folder, tuple(replaced.kept))
 
 
 def _text(value: str | int | None) -> str | None:

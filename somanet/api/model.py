@@ -19,6 +19,7 @@ from somanet.analysis.network import BUNDLED_NAME, OpenedNetworks
 from somanet.analysis.opening import about_opened, open_for_images, open_for_movies
 from somanet.api.wording import check_positive, in_python, spoken
 from somanet.core.errors import SomaNetError, WrongType
+from somanet.io.decoding import usable
 from somanet.segmentation.engines import EngineName, engine_of
 from somanet.segmentation.inference.appearance import Appearance
 from somanet.segmentation.inference.clipping import Clipping
@@ -45,10 +46,11 @@ class Segmentation:
         n_haze: objects that were left out as haze.
         inverted: whether the image was taken for dark objects on a bright background.
         notes: what `somanet predict` says of such an image: what was assumed about it, and whether it looks like one
-            that cannot be segmented, with too many pixels at the ceiling or objects as on smooth noise.
+            that cannot be segmented, with too many pixels at the ceiling, objects as on smooth noise, or points of
+            light for objects.
         clipping: the pixels at the image's ceiling (`share`, `merges_somas`); None where dark objects are looked for.
-        appearance: how the objects typically look (`like_noise`); None for a network of which it is not known how
-            they should.
+        appearance: how the objects typically look (`like_noise`, `like_points`); None for a network of which it is not
+            known how they should.
     """
 
     labels_YX: NDArray[np.int32]
@@ -107,7 +109,8 @@ class Model:
             int32 YX: 0 is background, 1…n are the somas.
 
         Raises:
-            SomaNetError: it is no single image, has no numbers, or is outside the network's intended use.
+            SomaNetError: it is no single image, has infinite numbers or NaN away from the border, as no file of images
+                may either, or is outside the network's intended use.
         """
         return self.describe(image, diameter_px=diameter_px, any_modality=any_modality).labels_YX
 
@@ -256,6 +259,4 @@ def _checked(image: ArrayLike) -> NDArray[Any]:
             f"Expected one image (Y, X) or (Y, X, C) with 1, 3 or 4 channels, found shape {values.shape}. Segment the "
             "frames of a movie one by one, or give its file to somanet.analyze."
         )
-    if not np.isfinite(values).any():
-        raise SomaNetError("Expected an image, found no pixel with a finite value. Was it divided by zero?")
-    return values
+    return usable(values, "The image")

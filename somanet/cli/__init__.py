@@ -40,6 +40,7 @@ from somanet.core.errors import SomaNetError, first_line
 from somanet.core.foreign import quiet_libraries
 from somanet.core.mending import library_trouble, missing_library
 from somanet.core.text import printable
+from somanet.core.typed import typed
 
 app = typer.Typer(
     name="somanet",
@@ -70,7 +71,7 @@ def _options(
 
 
 app.command("analyze")(guarding(analyze.analyze, shallow=("movies",)))
-app.command("correct")(guarding(correct.correct))
+app.command("correct")(guarding(correct.correct, renewed=("result",)))
 app.command("cohort")(guarding(cohort.cohort))
 app.command("napari")(guarding(napari.napari))
 app.command("simulate")(guarding(simulate.simulate))
@@ -152,8 +153,8 @@ def _want_a_command(words: Sequence[str]) -> None:
     """Refuse a file or folder in a command's place, with the commands that take one."""
     if words and words[0] not in _COMMANDS and not words[0].startswith("-") and Path(words[0]).exists():
         raise SomaNetError(
-            f"Expected a command, found {words[0]}. `somanet predict {words[0]} --output FOLDER` segments images, "
-            f"`somanet analyze {words[0]} --output FOLDER` a movie."
+            f"Expected a command, found {words[0]}. `{typed('predict', words[0], '--output', 'FOLDER')}` segments "
+            f"images, `{typed('analyze', words[0], '--output', 'FOLDER')}` a movie."
         )
 
 

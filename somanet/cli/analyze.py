@@ -211,7 +211,7 @@ def _analyze_one(
         say=lambda note: typer.echo(f"note: {note}", err=True),
         elsewhere=blocks,
     )
-    print_summary(measures, output)
+    print_summary(measures, output, source.path)
 
 
 @contextmanager
@@ -254,15 +254,20 @@ def _analyze_all(
     opened = _open(models, wanted)
     networks = _networks(opened)
     batch.check_network(networks)
+    paths = {output / source.name: source.path for source in sources}
+
+    def ends(measures: Measures, folder: Path) -> None:
+        print_summary(measures, folder, paths[folder])
+
     if elsewhere is None:
-        batch.run(networks, begins=typer.echo, ends=print_summary)
+        batch.run(networks, begins=typer.echo, ends=ends)
     else:
         from somanet.analysis.asked import networks_to_open
 
         to_open = networks_to_open(opened, networks.about, **wanted)
-        run_elsewhere(batch, output, to_open, elsewhere, ends=print_summary)
+        run_elsewhere(batch, output, to_open, elsewhere, ends=ends)
     if results := batch.results(output):
-        write_and_print(results, output, question, notes=batch.notes(output))
+        write_and_print(results, output, question, notes=batch.notes(output), paths=paths)
     if batch.problems:
         again = "the same command takes up what is missing"
         raise some_left_out(batch.problems, len(sources), what="movie", done="analysed", next_step=again)
@@ -311,8 +316,14 @@ def _networks(opened: OpenedNetworks) -> AnalysisNetworks:
     return AnalysisNetworks(opened.segmenter, about_opened(opened))
 
 
-def print_summary(measures: Measures, folder: Path) -> None:
-    """Print the main numbers, the notes and warnings, and where to look next."""
+def print_summary(measures: Measures, folder: Path, movie: Path | None = None) -> None:
+    """Print the main numbers, the notes and warnings, and where to look next.
+
+    Args:
+        measures: of a movie.
+        folder: of its results.
+        movie: where it is, as far as it is known.
+    """
     from somanet.analysis.names import MANIFEST
     from somanet.analysis.report.counts import saltation_counts
     from somanet.analysis.stages.files import read_metadata
@@ -348,7 +359,7 @@ def print_summary(measures: Measures, folder: Path) -> None:
     typer.echo(saltation_counts(measures.migration).in_words())
     for note in (*read_metadata(folder / MANIFEST)["notes"], *measures.warnings):
         typer.echo(f"  note: {note}")
-    note_unapplied(folder)
+    note_unapplied(folder, movie=movie)
     typer.echo(f"Written: {folder} ({', '.join(sorted((MANIFEST, *read_metadata(folder / MANIFEST)['files'])))})")
     if (folder / "report.html").exists():
         typer.echo(f"Next: open {folder / 'report.html'} in a browser")

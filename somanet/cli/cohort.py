@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ import typer
 
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from somanet.analysis.cohort.write import Question
@@ -70,15 +71,29 @@ def check_groups_of(question: Question, movies: Sequence[str]) -> None:
             typer.echo(f"note: {question.conditions}: rows of no movie here: {', '.join(found.unused)}", err=True)
 
 
-def write_and_print(folders: Sequence[Path], output: Path, question: Question, *, notes: Sequence[str] = ()) -> None:
-    """Build the cohort of these results, and print its outcome."""
+def write_and_print(
+    folders: Sequence[Path],
+    output: Path,
+    question: Question,
+    *,
+    notes: Sequence[str] = (),
+    paths: Mapping[Path, Path] | None = None,
+) -> None:
+    """Build the cohort of these results, and print its outcome.
+
+    Args:
+        folders: of results.
+        output: the study.
+        question: what is compared.
+        notes: for the reader of the cohort.
+        paths: by folder, where movies are, as far as they are known.
+    """
     from somanet.analysis import names
     from somanet.analysis.cohort.page import comparison_notes, outcome
     from somanet.analysis.cohort.write import build_cohort
     from somanet.cli.unapplied import note_unapplied
     from somanet.core.files import json_object
 
-    before = json_object(output / names.COHORT_RECORD).get("files", {})
     found = build_cohort(folders, output, question, notes=notes)
     typer.echo(f"{counted(len(found.movies), 'movie')}, {counted(found.summaries['all'].n_cells, 'cell')}")
     for one in found.comparisons:
@@ -86,10 +101,8 @@ def write_and_print(folders: Sequence[Path], output: Path, question: Question, *
     for note in (*comparison_notes(found), *found.notes, *found.warnings):
         typer.echo(f"  note: {note}")
     for folder in folders:
-        note_unapplied(folder, folders)
+        note_unapplied(folder, folders, movie=(paths or {}).get(folder))
     files = json_object(output / names.COHORT_RECORD).get("files", {})
     typer.echo(f"Written: {output} ({', '.join(sorted(files))})")
-    if removed := sorted(set(before) - set(files)):
-        typer.echo(f"Removed, as this cohort does not have them: {', '.join(removed)}")
     traced = output / (names.COMPARISON if names.COMPARISON in files else names.MOVIES)
-    typer.echo(f"Next: open {output / names.REPORT} in a browser; somanet trace {traced}")
+    typer.echo(f"Next: open {output / names.REPORT} in a browser; {typed('trace', traced)}")

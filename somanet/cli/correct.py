@@ -13,7 +13,7 @@ from somanet.core.errors import SomaNetError
 
 def correct(
     result: Annotated[Path, typer.Argument(help="Folder of a movie's results; corrected ones are corrected anew.")],
-    output: Annotated[Path, typer.Option(help="Folder for the corrected results.")],
+    output: Annotated[Path, typer.Option(help="Folder for the corrected results; may be RESULT itself.")],
     corrections: Annotated[
         Path | None, typer.Argument(help="Recorded corrections; by default corrections.jsonl in RESULT.")
     ] = None,
@@ -31,7 +31,7 @@ def correct(
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
     """Apply recorded corrections to results: the edited somas are measured anew, everything else stays."""
-    from somanet.analysis.movie import Options, check_exports, correct_movie
+    from somanet.analysis.movie import Options, check_exports, correct_movie, tracks_to_take
     from somanet.analysis.names import CORRECTIONS
     from somanet.analysis.returned import taking_back
     from somanet.cli.analyze import print_summary
@@ -43,10 +43,11 @@ def correct(
         raise SomaNetError(
             f"{recorded} is not there. Name the recorded corrections, or what another program corrected: --from FILE"
         )
-    if from_ is None:
-        measures = correct_movie(result, output, corrections_file=recorded, movie=movie, options=options)
-    else:
-        with taking_back(result, from_, corrections) as found:
-            typer.echo(f"{from_}: {found.in_words}")
-            measures = correct_movie(result, output, corrections_file=found.path, movie=movie, options=options)
-    print_summary(measures, output)
+    with tracks_to_take(from_, output) as taken:
+        if taken is None:
+            measures = correct_movie(result, output, corrections_file=recorded, movie=movie, options=options)
+        else:
+            with taking_back(result, taken, corrections, movie=movie) as found:
+                typer.echo(f"{from_}: {found.in_words}")
+                measures = correct_movie(result, output, corrections_file=found.path, movie=movie, options=options)
+    print_summary(measures, output, movie)

@@ -11,6 +11,7 @@ from somanet.cli.guarding import guarding
 from somanet.cli.options import Axes, Binary, Channel, OnlyClass, Part, Plane, Position, Split
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import quoted, typed
 
 app = typer.Typer(help="Check and prepare data sets and movies.", no_args_is_help=True)
 
@@ -100,7 +101,7 @@ def select(
         path, output, names=sorted(chosen.tolist()), regions=regions, binary=binary, only_class=only_class
     )
     typer.echo(describe_manifest(packed))
-    typer.echo(f"Written: {output}\nNext: somanet train {output} --output MODEL")
+    typer.echo(f"Written: {output}\nNext: {typed('train', output, '--output', 'MODEL')}")
 
 
 @app.command()
@@ -163,7 +164,8 @@ def yolo(
             err=True,
         )
     counts = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
-    typer.echo(f"Written: {output} ({counts} images)\nNext: libreyolo train --model yolo9-t --data {written}")
+    train = ("libreyolo", "train", "--model", "yolo9-t", "--data")
+    typer.echo(f"Written: {output} ({counts} images)\nNext: {quoted(*train, written)}")
 
 
 @app.command()

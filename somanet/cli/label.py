@@ -27,6 +27,7 @@ from somanet.cli.options import (
 )
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from somanet.analysis.labelling.write import Proposed
@@ -106,7 +107,7 @@ def propose(
     from somanet.analysis.labelling.proposals import Network, Threshold
     from somanet.analysis.labelling.propose import Proposer, choose_crops, named_as_movies
     from somanet.analysis.labelling.propose import propose as write
-    from somanet.analysis.labelling.write import LABELLING
+    from somanet.analysis.labelling.write import LABELLING, goes_aside
     from somanet.core.results import check_results
     from somanet.segmentation.inference.input_files import all_readable, find_inputs
 
@@ -115,7 +116,7 @@ def propose(
         raise SomaNetError("--threshold proposes without a network: leave out --model, --diameter and --rescale.")
     proposer: Proposer | None = None if threshold is None else Threshold(threshold, opening_px)
     found = named_as_movies(all_readable(find_inputs(inputs, options.choice)))
-    check_results(output, LABELLING)
+    check_results(output, LABELLING, aside=goes_aside(output, _hashes_of(found)))
     if proposer is None:
         proposer = Network(options.segmenter(found))
     chosen = choose_crops(found, count=options.count, size_px=options.size_px) if crops is None else read_crops(crops)
@@ -147,7 +148,7 @@ def suggest(
     from somanet.analysis.labelling.propose import named_as_movies
     from somanet.analysis.labelling.propose import propose as write
     from somanet.analysis.labelling.suggest import examine, examine_result, is_result, movie_of_result, suggest_crops
-    from somanet.analysis.labelling.write import LABELLING
+    from somanet.analysis.labelling.write import LABELLING, goes_aside
     from somanet.core.guard import protect
     from somanet.core.results import check_results
     from somanet.segmentation.inference.input_files import Choice, all_readable, find_inputs
@@ -158,11 +159,11 @@ def suggest(
         raise SomaNetError(f"{path}: results know their channel and plane; leave out {choice.options()}.")
     if movie is not None and not of_result:
         raise SomaNetError(f"{path}: --movie goes with results of `somanet analyze`, found none there. Leave it out.")
-    check_results(output, LABELLING)
     if of_result:
         found = [movie_of_result(path, movie)]
     else:
         found = named_as_movies(all_readable(find_inputs([path], choice)))
+    check_results(output, LABELLING, aside=goes_aside(output, _hashes_of(found)))
     for item in found:
         protect(item.path)
     segmenter = options.segmenter(found)
@@ -225,6 +226,13 @@ def agreement(
         typer.echo(f"Written: {path}")
 
 
+def _hashes_of(inputs: Sequence[Input]) -> set[str]:
+    """SHA-256 of the files that inputs come from."""
+    from somanet.io.movies import sha256_movie
+
+    return {sha256_movie(path) for path in {item.path for item in inputs}}
+
+
 def _tell(done: Sequence[Proposed], output: Path) -> None:
     if low := [one.crop.name for one in done if one.background_too]:
         typer.echo(
@@ -241,5 +249,5 @@ def _tell(done: Sequence[Proposed], output: Path) -> None:
     typer.echo(f"Written: {output} ({counted(len(done), 'crop')}, {masks})")
     typer.echo(
         f"Next: look at {output / 'crops.png'}; correct each RoiSet.zip in Fiji (ROI Manager); then\n"
-        f"  somanet data rois {output} --images {output} --output CORRECTED"
+        f"  {typed('data', 'rois', output, '--images', output, '--output', 'CORRECTED')}"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from somanet.segmentation.network.intended_use import IntendedUse
@@ -54,7 +55,7 @@ def export(
         intended_use = _intended_use(modality, diameters, load_checkpoint(checkpoint).intended_use)
         exporting.export_half(checkpoint, output, mlflow_run=run, intended_use=intended_use)
         typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB)")
-        typer.echo(f"Next: somanet analyze MOVIE --model {output} --output results")
+        typer.echo(f"Next: {typed('analyze', 'MOVIE', '--model', output, '--output', 'results')}")
         return
     if to == "onnx":
         difference = exporting.export_onnx(checkpoint, output, mlflow_run=run)
@@ -82,7 +83,7 @@ def import_network(
 
     digest = import_unet_pytorch(source, output)
     typer.echo(f"Written: {output} ({_megabytes(output):.1f} MB, of {program}, weights {digest[:12]}…)")
-    typer.echo(f"Next: somanet evaluate --truth SET --model {output} --output scores.json")
+    typer.echo(f"Next: {typed('evaluate', '--truth', 'SET', '--model', output, '--output', 'scores.json')}")
 
 
 def _intended_use(modality: str | None, diameters: str | None, before: IntendedUse) -> IntendedUse | None:

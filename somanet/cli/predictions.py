@@ -26,6 +26,7 @@ from somanet.cli.options import (
 )
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from somanet.evaluation.scores import Scores
@@ -63,11 +64,11 @@ def predict(
     from somanet.core.results import check_results
     from somanet.io.images import read_labels
     from somanet.segmentation.inference.input_files import Choice, all_readable, find_inputs
-    from somanet.segmentation.inference.label_files import LABELS, PICTURES, Failed, Labelled, predict_files
+    from somanet.segmentation.inference.label_files import LABELS, PICTURES, Failed, Labelled, goes_aside, predict_files
     from somanet.segmentation.inference.size_warnings import warnings_for
 
     found = find_inputs(inputs, Choice(channel, z, axes, position))
-    check_results(output, LABELS)
+    check_results(output, LABELS, aside=goes_aside(found, output))
     segmenter = open_for_files(
         model,
         [item for item in found if item.problem is None] or all_readable(found),
@@ -100,7 +101,8 @@ def predict(
         problems = {one.item.name: one.problem for one in failed}
         again = "mend these or leave them out, and run the same command again"
         raise some_left_out(problems, len(found), what="input", done="segmented", next_step=again)
-    typer.echo(f"Next: somanet evaluate --predictions {output} --truth FOLDER --output metrics.json")
+    again = typed("evaluate", "--predictions", output, "--truth", "FOLDER", "--output", "metrics.json")
+    typer.echo(f"Next: {again}")
 
 
 def evaluate(

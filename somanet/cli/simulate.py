@@ -9,6 +9,7 @@ import typer
 
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from somanet.core.calibration import Calibration
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _PIXEL_SIZES_UM, _FRAME_INTERVALS_MIN = (0.05, 10.0), (0.1, 240.0)
 """Of simulated movies: the number of cells grows with the area, and that of steps with the time."""
+_COHORT = ("conditions.csv", "truth.csv", "movies", "truth")
 _TRUTHS = ("labels.tif", "tracks.csv", "saltations.csv")
 
 
@@ -80,7 +82,7 @@ def simulate(
         )
     )
     if plan:
-        of_movie = ("conditions.csv", "truth.csv", "movies", "truth")
+        of_movie = _COHORT
     parts = ((nuclei, ("nuclei.zip",)), (crops, ("crops.zip",)), (frames, of_movie))
     check_outputs(*(output / name for number, names in parts if number for name in names))
     make_folder(output)
@@ -95,10 +97,8 @@ def simulate(
         _write_cohort(output, plan, frames=frames, size_px=size_px, calibration=calibration)
         written = f"{counted(len(plan), 'movie')} of {counted(len(effects), 'group')}"
         typer.echo(f"{output / 'movies'}: {written}; ground truth in truth")
-        typer.echo(
-            f"Next: somanet analyze {output / 'movies'} --output STUDY --conditions {output / 'conditions.csv'} "
-            f"--reference {plan[0].group}"
-        )
+        question = ("--conditions", output / "conditions.csv", "--reference", plan[0].group)
+        typer.echo(f"Next: {typed('analyze', output / 'movies', '--output', 'STUDY', *question)}")
         return
     if frames:
         movie = simulate_movie(seed=seed, n_frames=frames, shape_YX=(size_px, size_px), calibration=calibration)
@@ -113,7 +113,10 @@ def simulate(
             f"{counted(len(movie.saltations), 'saltation')}; ground truth in movie_truth_*, preview in "
             "movie_first_frame.png"
         )
-    typer.echo(f"Next: somanet data check {output / 'crops.zip'}")
+    if crops or nuclei:
+        typer.echo(f"Next: {typed('data', 'check', output / ('crops.zip' if crops else 'nuclei.zip'))}")
+    elif frames:
+        typer.echo(f"Next: {typed('analyze', output / 'movie.ome.tif', '--output', 'results')}")
 
 
 def _group(text: str) -> tuple[str, dict[str, float]]:
@@ -139,7 +142,7 @@ def _write_cohort(
     """Movies, their ground truth, whose they are, and the true settings of each donor."""
     import pandas as pd
 
-    from somanet.core.files import make_folder
+    from somanet.core.files import atomic_paths, make_folder
     from somanet.core.progress import counted
     from somanet.core.schema import SALTATIONS, TRACKS
     from somanet.io.images import write_labels
@@ -147,17 +150,23 @@ def _write_cohort(
     from somanet.io.tables import write_table
     from somanet.simulation import simulate_movie
 
-    make_folder(output / "movies")
-    for one in counted(plan, len(plan), doing="simulating", unit="movie"):
-        movie = simulate_movie(
-            seed=one.seed, n_frames=frames, shape_YX=(size_px, size_px), calibration=calibration, settings=one.settings
-        )
-        write_movie(output / "movies" / f"{one.name}.ome.tif", movie.frames_TYX, calibration)
-        truth = make_folder(output / "truth" / one.name)
-        write_labels(truth / "labels.tif", movie.labels_TYX)
-        write_table(truth / "tracks.csv", movie.tracks, TRACKS)
-        write_table(truth / "saltations.csv", movie.saltations, SALTATIONS)
-    rows = [{"movie": f"{one.name}.ome.tif", "donor": one.donor, "group": one.group} for one in plan]
-    write_table(output / "conditions.csv", pd.DataFrame(rows))
-    settings = [{**row, **vars(one.settings)} for row, one in zip(rows, plan, strict=True)]
-    write_table(output / "truth.csv", pd.DataFrame(settings))
+    # All or nothing: of a larger cohort before it no movie is left among these.
+    with atomic_paths(*(output / name for name in _COHORT)) as (conditions, settings, movies, truths):
+        make_folder(movies)
+        for one in counted(plan, len(plan), doing="simulating", unit="movie"):
+            movie = simulate_movie(
+                seed=one.seed,
+                n_frames=frames,
+                shape_YX=(size_px, size_px),
+                calibration=calibration,
+                settings=one.settings,
+            )
+            write_movie(movies / f"{one.name}.ome.tif", movie.frames_TYX, calibration)
+            truth = make_folder(truths / one.name)
+            write_labels(truth / "labels.tif", movie.labels_TYX)
+            write_table(truth / "tracks.csv", movie.tracks, TRACKS)
+            write_table(truth / "saltations.csv", movie.saltations, SALTATIONS)
+        rows = [{"movie": f"{one.name}.ome.tif", "donor": one.donor, "group": one.group} for one in plan]
+        write_table(conditions, pd.DataFrame(rows))
+        true = [{**row, **vars(one.settings)} for row, one in zip(rows, plan, strict=True)]
+        write_table(settings, pd.DataFrame(true))

@@ -11,6 +11,7 @@ import typer
 
 from somanet.cli.options import PARAMETER_FILE, ParameterFile
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import quoted, typed
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -215,13 +216,12 @@ def _next_step(
 ) -> str:
     """The command that confirms the winner, or keeps it."""
     if variant is None:
-        where = f" --params {params}" if params != PARAMETER_FILE else ""
-        outside = (f" --data {data}" if data else "") + (f" --start {start}" if start else "")
-        return "somanet ui" if only_seeds else f"somanet sweep {name}{where}{outside} --write-back NAME, or somanet ui"
+        where = ("--params", params) if params != PARAMETER_FILE else ()
+        outside = (*(("--data", data) if data else ()), *(("--start", start) if start else ()))
+        again = typed("sweep", name, *where, *outside, "--write-back", "NAME")
+        return "somanet ui" if only_seeds else f"{again}, or somanet ui"
     if data is not None or start is not None:
-        more = f" --start {start}" if start else " --start NETWORK"
-        return (
-            f"somanet finetune {data or 'CROPS'}{more} --params {params} --variant {variant} --output models/{variant}"
-        )
-    there = "" if folder == Path.cwd() else f"cd {params.parent} && "
+        asked = ("--start", start or "NETWORK", "--params", params, "--variant", variant)
+        return typed("finetune", data or "CROPS", *asked, "--output", f"models/{variant}")
+    there = "" if folder == Path.cwd() else f"{quoted('cd', params.parent)} && "
     return f"{there}dvc repro finetune@{variant} evaluate@{variant} compare"

@@ -15,6 +15,7 @@ from somanet.cli.guarding import guarding
 from somanet.cli.options import Channel, FrameInterval, PixelSize, Preset, set_option
 from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import quoted
 
 if TYPE_CHECKING:
     from somanet.core.calibration import Calibration
@@ -52,17 +53,16 @@ TimeUnit = Annotated[
 ]
 MovieFile = Annotated[Path | None, typer.Option("--movie", help="Or the movie, to read the scale from.")]
 
+_ANALYZE = "somanet analyze MOVIE --tracks {path} --output OUT"
+_CORRECT = "somanet correct RESULT --from {path} --output OUT"
 NEXT = {
-    "csv": "somanet analyze MOVIE --tracks {path} --output OUT; or, of corrected results, "
-    "somanet correct RESULT --from {path} --output OUT",
-    "napari": "in napari: viewer.add_tracks(pandas.read_csv('{path}')), on top of the movie",
+    "csv": f"{_ANALYZE}; or, of corrected results, {_CORRECT}",
+    "napari": "in napari: viewer.add_tracks(pandas.read_csv({text})), on top of the movie",
     "ctc": "any program that reads the Cell Tracking Challenge's folders",
-    "deepcell": "DeepCell Label, or load_trks of deepcell-tracking; then "
-    "somanet analyze MOVIE --tracks {path} --output OUT",
-    "labels": "any program that reads label images; somanet tracks score --result-labels {path}",
+    "deepcell": f"DeepCell Label, or load_trks of deepcell-tracking; then {_ANALYZE}",
+    "labels": "any program that reads label images; somanet tracks score TRACKS REFERENCE --result-labels {path}",
     "geff": "any program that reads GEFF; then somanet analyze MOVIE --tracks CORRECTED --output OUT",
-    "trackmate": "in Fiji: Plugins > Tracking > Load a TrackMate file; correct, save, and then "
-    "somanet correct RESULT --from {path} --output OUT",
+    "trackmate": f"in Fiji: Plugins > Tracking > Load a TrackMate file; correct, save, and then {_CORRECT}",
 }
 COUNTS = ("identity_switches",)
 
@@ -138,7 +138,7 @@ def convert(
         typer.echo(f"note: {note}", err=True)
     of_tracks = counted(tracks["track_id"].nunique(), "track")
     typer.echo(f"Written: {destination} ({kind}), {counted(len(tracks), 'point')} of {of_tracks}")
-    typer.echo(f"Next: {NEXT[kind].format(path=destination)}")
+    typer.echo(f"Next: {NEXT[kind].format(path=quoted(destination), text=repr(str(destination)))}")
 
 
 @app.command("measure")

@@ -12,6 +12,7 @@ import typer
 
 from somanet.cli.options import PARAMETER_FILE, Binary, OnlyClass, ParameterFile, set_option, with_options
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,7 +170,7 @@ def finetune(
     held_out = "" if done.verdict is None else "comparison.json, before_after.png, "
     typer.echo(
         f"Written: {done.checkpoint} (network), {done.report}/ ({held_out}curves, history, MLflow run)\n"
-        f"Next: somanet predict IMAGES --model {done.checkpoint} --output labels"
+        f"Next: {typed('predict', 'IMAGES', '--model', done.checkpoint, '--output', 'labels')}"
     )
 
 
@@ -319,7 +320,7 @@ def _run(
         write_training(report, {seed: result}, {seed: output})
     typer.echo(
         f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
-        f"Next: somanet predict IMAGES --model {output} --output labels"
+        f"Next: {typed('predict', 'IMAGES', '--model', output, '--output', 'labels')}"
     )
 
 

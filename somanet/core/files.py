@@ -175,7 +175,9 @@ def check_replaced(path: Path, ours: Callable[[Path], bool], *, what: str) -> No
 def remove_output(path: Path) -> None:
     """Remove a file of an earlier run that this one lacks; what --replace lets go is kept under another name."""
     _keep_unknown(path)
-    path.unlink(missing_ok=True)
+    if os.path.lexists(path):
+        path.unlink()
+        guard.drop(path)
 
 
 def _keep_unknown(path: Path) -> None:
@@ -185,11 +187,19 @@ def _keep_unknown(path: Path) -> None:
 
 
 def _replace_folder(new: Path, path: Path) -> None:
-    """Put a folder in another's place."""
+    """Put a folder in another's place, and note what of the other one has no successor."""
     _keep_unknown(path)
+    written = _names_in(new)
     old = replace_folder(new, path)
     if old is not None:
+        for name in sorted(_names_in(old) - written):
+            guard.drop(path / name)
         remove(old)
+
+
+def _names_in(folder: Path) -> set[str]:
+    """The files and folders in a folder, but for hidden ones; what lies in those inside is a matter of their format."""
+    return {path.name for path in folder.iterdir() if not is_hidden(Path(path.name))}
 
 
 def write_text(path: Path | str, text: str, *, updates: bool = False) -> None:

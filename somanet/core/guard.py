@@ -70,6 +70,19 @@ class _Inputs:
 
 
 @dataclass
+class Replaced:
+    """What became of what a command replaced, for the user to be told.
+
+    Attributes:
+        kept: where it is kept, under another name.
+        removed: files and folders of the command's own, of an earlier run, that this one does not write.
+    """
+
+    kept: list[Path] = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
+
+
+@dataclass
 class _Work:
     """What the running command reads and writes."""
 
@@ -77,7 +90,7 @@ class _Work:
     outputs: tuple[Path, ...] = ()
     replace: bool = False
     command: str = ""
-    kept: list[Path] = field(default_factory=list)
+    replaced: Replaced = field(default_factory=Replaced)
 
 
 _work: list[_Work] = []
@@ -92,7 +105,7 @@ def guarded(
     outputs: Sequence[Path] = (),
     replace: bool = False,
     command: str = "",
-) -> Iterator[list[Path]]:
+) -> Iterator[Replaced]:
     """Hold all that a block writes against what it reads and what was there before.
 
     If it fails, folders on the way to an output that are new and still empty are removed.
@@ -105,7 +118,7 @@ def guarded(
         command: its name. What it writes is noted with it, and may be replaced by the same command only.
 
     Yields:
-        where what was replaced so is kept; grows while the block works.
+        what became of what was there; grows while the block works.
 
     Raises:
         SomaNetError: on entry: an output is an input, lies in one, or cannot be written.
@@ -122,7 +135,7 @@ def guarded(
             if path.suffix and is_kind(stat.S_ISREG, path):  # without a suffix the output is a folder
                 _check_known(path)
         with alone(outputs):
-            yield work.kept
+            yield work.replaced
     except BaseException:
         for folder in sorted(new, key=lambda path: len(path.parts), reverse=True):
             with suppress(OSError):  # not there, or no longer empty
@@ -213,8 +226,14 @@ def is_foreign(path: Path) -> bool:
 def keep(place: Path) -> Path:
     """Note where something that is replaced is kept, for the user to be told; gives the place."""
     if _work:
-        _work[0].kept.append(place)
+        _work[0].replaced.kept.append(place)
     return place
+
+
+def drop(path: Path) -> None:
+    """Note a file of an earlier run that is gone, as this one does not write it, for the user to be told."""
+    if _work:
+        _work[0].replaced.removed.append(path)
 
 
 def inputs_in(folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from somanet.core.file_state import user_number
 from somanet.core.files import json_object, write_json
 from somanet.core.hashing import sha256_tree
 from somanet.core.names import is_entry
-from somanet.core.result_records import Kind, entry_in, holds_more, recorded_in, unchanged_in
+from somanet.core.result_records import Kind, entry_in, more_in, recorded_in
 from somanet.core.swapping import free_name, remove
 from somanet.core.writable import check_replaceable
 
@@ -32,8 +32,8 @@ def exchange_files(folder: Path, place: Path, kind: Kind) -> None:
     Raises:
         SomaNetError: one of the places cannot be taken; nothing was moved.
     """
-    known = unchanged_in(place, recorded_in(place, kind) or {})
-    goes = {name: sha256_tree(place / name) for name in known}
+    recorded = recorded_in(place, kind) or {}
+    goes = {name: said for name, said in recorded.items() if is_entry(name) and os.path.lexists(place / name)}
     if (place / kind.record).exists():
         goes[kind.record] = sha256_tree(place / kind.record)
     comes = sorted(path.name for path in folder.iterdir())
@@ -75,9 +75,11 @@ def finish_exchange(place: Path, kind: Kind) -> None:
                 continue
             said = goes.get(name)
             ours = bool(recorded) if name == kind.record else said is not None and recorded.get(name) == said
-            if target.exists() and ours and sha256_tree(target) == said and not holds_more(target):
+            if target.exists() and ours and sha256_tree(target) == said and more_in(target) is None:
                 remove(target)
-            elif waits and os.path.lexists(target):
+                if name not in comes:
+                    guard.drop(target)
+            elif os.path.lexists(target):
                 target.rename(guard.keep(free_name(target, "before")))
             if waits:
                 (incoming / name).replace(target)

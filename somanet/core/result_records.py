@@ -10,7 +10,7 @@ from pathlib import Path
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_tree
 from somanet.core.names import is_entry
-from somanet.core.written import BY_THE_SYSTEM, is_notes
+from somanet.core.written import is_kept
 
 MANIFEST = "manifest.json"
 """The record in every folder of results of an analysis."""
@@ -65,17 +65,17 @@ def unchanged_in(output: Path, recorded: Mapping[str, str]) -> dict[str, tuple[o
         path = output / name
         if is_entry(name) and path.exists():
             state = state_of(path)  # before its bytes: a change in between is one
-            if sha256_tree(path) == digest and not holds_more(path):
+            if sha256_tree(path) == digest and more_in(path) is None:
                 found[name] = state
     return found
 
 
-def holds_more(path: Path) -> bool:
-    """Whether a folder of results has what no hash covers and SomaNet never writes there, so that a person did.
+def more_in(path: Path) -> Path | None:
+    """The first thing in a folder of results that no hash covers and SomaNet never writes, so that a person did.
 
     That is a hidden file, a link or an empty folder; not a hidden note of SomaNet's own, nor what file managers leave.
     """
-    return _is_folder(path) and any(_is_more(inside) for inside in path.rglob("*"))
+    return next((one for one in sorted(path.rglob("*")) if _is_more(one)), None) if _is_folder(path) else None
 
 
 def _is_more(path: Path) -> bool:
@@ -83,7 +83,7 @@ def _is_more(path: Path) -> bool:
         return True
     if path.is_dir():
         return path.name[0] == "." or (path.name != _MAY_BE_EMPTY and not any(path.iterdir()))
-    return not path.is_file() or (path.name[0] == "." and not is_notes(path.name) and path.name not in BY_THE_SYSTEM)
+    return not path.is_file() or (path.name[0] == "." and is_kept(path.name))
 
 
 def state_of(path: Path) -> tuple[object, ...]:

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from somanet.core import guard
+from somanet.core.counting import listed
 from somanet.core.errors import SomaNetError, explain
 from somanet.core.files import make_folder
 from somanet.core.result_exchange import exchange_files, finish_exchange
-from somanet.core.result_records import Kind, entry_in, recorded_in, recorded_names, state_of, unchanged_in
+from somanet.core.result_records import Kind, entry_in, more_in, recorded_in, recorded_names, state_of, unchanged_in
 from somanet.core.swapping import free_name, holds_mounts, remove, remove_leftovers, replace_folder, temporary_path
 from somanet.core.writable import check_replaceable, check_writable
+from somanet.core.written import is_kept
 
 
 def check_results(output: Path, kind: Kind, *, writes: Collection[str] = (), aside: bool = False) -> None:
@@ -47,7 +49,8 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = (), asi
         return
     remove_leftovers(output)
     finish_exchange(output, kind)
-    if not any(output.iterdir()):
+    there = sorted(path.name for path in output.iterdir() if is_kept(path.name))
+    if not there:
         return
     if aside:
         _check_can_go(output)
@@ -60,8 +63,8 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = (), asi
         )
     if recorded is None and not guard.replacing() and not _holds_others(output, kind):
         raise SomaNetError(
-            f"{output} contains files other than {kind.what}, which could be overwritten. Choose a new or empty folder "
-            "for --output; or give --replace, which keeps what is there and adds the results."
+            f"{output} contains files other than {kind.what} ({listed(there)}), which could be overwritten. Choose a "
+            "new or empty folder for --output; or give --replace, which keeps what is there and adds the results."
         )
     known = set(unchanged_in(output, recorded or {}))
     names = {*(recorded or {}), *writes, kind.record}
@@ -75,12 +78,39 @@ def check_results(output: Path, kind: Kind, *, writes: Collection[str] = (), asi
             check_replaceable(path)
     changed = sorted(path.name for path in output.iterdir() if path.name in names - known - {kind.record})
     if changed and not guard.replacing():
-        why = "was changed since SomaNet wrote it" if changed[0] in (recorded or {}) else "was not written by SomaNet"
+        path = output / changed[0]
+        if path.name not in (recorded or {}):
+            why = "was not written by SomaNet"
+        elif more := more_in(path):
+            why = f"holds what SomaNet did not write ({more.relative_to(path)})"
+        else:
+            why = "was changed since SomaNet wrote it"
         raise SomaNetError(
-            f"{output / changed[0]} {why}, and new results would replace it. Choose another --output; or give "
+            f"{path} {why}, and new results would replace it. Choose another --output; or give "
             "--replace, which keeps it as "
-            f"{free_name(output / changed[0], 'before').name}."
+            f"{free_name(path, 'before').name}."
         )
+
+
+def others_go_aside(output: Path, others: Sequence[str], what: str) -> bool:
+    """Whether results of other inputs are in a folder, which the user lets go aside as a whole.
+
+    Args:
+        output: the folder.
+        others: the names of what it has of other inputs, and the new results will not.
+        what: what they are, in the plural.
+
+    Raises:
+        SomaNetError: there are some, and files may not be replaced.
+    """
+    if not others:
+        return False
+    if not guard.replacing():
+        raise SomaNetError(
+            f"{output} holds {what} of other inputs, which new ones would replace: {listed(others)}. Choose another "
+            f"--output; or give --replace, which keeps that folder as {free_name(output, 'before').name}."
+        )
+    return True
 
 
 @contextmanager
@@ -153,8 +183,13 @@ def _take_place(folder: Path, place: Path, kind: Kind) -> None:
         if (old / name).exists() and state_of(old / name) != state_of(place / there):
             remove(place / there)
             (old / name).rename(place / there)
-    for path in old.iterdir():
-        if path.name not in kept and not (place / path.name).exists() and path.name not in recorded_names(old, kind):
+    recorded = recorded_names(old, kind)
+    for path in sorted(old.iterdir()):
+        if path.name in kept or (place / path.name).exists():
+            continue
+        if path.name in recorded:
+            guard.drop(place / path.name)
+        else:
             path.rename(place / path.name)
     remove(old)
 

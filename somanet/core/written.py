@@ -107,13 +107,18 @@ def _entries(folder: Path) -> Iterator[Path]:
         folders.sort()
         links = [one for one in folders if (place / one).is_symlink()]
         for one in sorted([*files, *links]):
-            if not is_notes(one) and one not in BY_THE_SYSTEM and not is_temporary(one):
+            if is_kept(one):
                 yield place / one
 
 
 def is_notes(name: str) -> bool:
     """Whether a file has this module's notes, of whichever user."""
     return re.fullmatch(r"\.somanet(\.\d+)?\.jsonl", name) is not None
+
+
+def is_kept(name: str) -> bool:
+    """Whether a file of this name may be somebody's: neither these notes, nor in the making, nor by the system."""
+    return not (is_notes(name) or is_temporary(name) or name in BY_THE_SYSTEM)
 
 
 def writers_of(path: Path) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from somanet.core.counting import counted
 from somanet.migration.kinematics import Floats
 from somanet.migration.requirements import rests_on_saltations
 from somanet.migration.verdict_names import FAIL, VERDICT
@@ -114,13 +115,17 @@ def donors_problem(a: Floats, b: Floats, groups: tuple[str, str], *, paired: boo
     """Why donors cannot be compared, in words."""
     if paired and a.size < 2:
         return (
-            f"The groups cannot be compared in pairs: {a.size} donor(s) have this number in both, and it takes two. "
-            "Give the same id to the movies of one donor, or leave out --paired."
+            f"The groups cannot be compared in pairs: {counted(a.size, 'donor has', 'donors have')} this number in "
+            "both, and it takes two. Give the same id to the movies of one donor, or leave out --paired."
         )
-    few = [f"{group} has {side.size}" for group, side in zip(groups, (a, b), strict=True) if side.size < 2]
+    few = [
+        f"{group} has {counted(side.size, 'donor')}"
+        for group, side in zip(groups, (a, b), strict=True)
+        if side.size < 2
+    ]
     if few:
         return (
-            f"The groups cannot be compared: {' and '.join(few)} donor(s) with this number, and it takes two per "
+            f"The groups cannot be compared: {' and '.join(few)} with this number, and it takes two per "
             "group to know how much donors differ. More cells or movies of the same donor do not help."
         )
     spread = np.ptp(b - a) if paired else np.ptp(a) + np.ptp(b)

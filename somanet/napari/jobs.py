@@ -139,7 +139,7 @@ def analyse(source: MovieSource, output: Path, model: str | None) -> Path:
     from somanet.segmentation.inference.video import usual_workers
 
     options = Options(overlay=False)
-    check_output(output, movie=source.name, automatic=True)
+    check_output(output, movie=source.name, automatic=True, path=source.path)
     with source.open() as movie:
         aside = goes_aside(output, source.path, position=movie.position)
         check_results(output, names.RESULTS, writes=options.files(), aside=aside)

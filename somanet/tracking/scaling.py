@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from somanet.core.calibration import MINUTES_PER_HOUR, Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.schema import LARGEST_ID, PARENT
+from somanet.core.typed import typed
 from somanet.tracking.lineages import without_living_mothers
 from somanet.tracking.points import tracks_from_points
 from somanet.tracking.raw import (
@@ -85,8 +86,8 @@ def _um_per_unit(raw: RawTracks, given: Given, kind: str, source: str) -> float 
     if given.position_unit is None:
         raise SomaNetError(
             f"{source}: the file ({kind}) does not say whether its positions are pixels or µm. Say it with "
-            f"`somanet tracks convert {source} tracks.csv --position-unit px` (or um) and the scale; then use "
-            "tracks.csv."
+            f"`{typed('tracks', 'convert', source, 'tracks.csv', '--position-unit', 'px')}` (or um) and the scale; "
+            "then use tracks.csv."
         )
     return None if given.position_unit == "px" else 1.0
 
@@ -112,9 +113,9 @@ def _with_frames(raw: RawTracks, given: Given, scale: Calibration, source: str) 
     hours_per_unit = raw.hours_per_unit
     if math.isnan(hours_per_unit) and given.time_unit is None and not _consecutive(time):
         raise SomaNetError(
-            f"{source}: the file does not say the unit of its times, and they do not count frames one by one. Say "
-            f"it with `somanet tracks convert {source} tracks.csv --time-unit min` (or s, h) and the scale; then "
-            "use tracks.csv."
+            f"{source}: the file does not say the unit of its times, and they do not count frames one by one. Say it "
+            f"with `{typed('tracks', 'convert', source, 'tracks.csv', '--time-unit', 'min')}` (or s, h) and the scale; "
+            "then use tracks.csv."
         )
     if math.isnan(hours_per_unit):
         frames = time

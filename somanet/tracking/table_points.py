@@ -159,7 +159,8 @@ def _points(reader: TableCells, one: TableFormat, notes: list[str]) -> tuple[pd.
     if "cluster" in reader:
         unmeasured = (points[["y", "x"]] == 0).all(axis=1) & (reader.numbers("cluster", rows=keep) > 0)
         if n_unmeasured := int(unmeasured.sum()):
-            notes.append(f"{n_unmeasured} points that {one.program} cut out of a cluster lie at 0, 0: they are gaps.")
+            points_there = counted(n_unmeasured, "point")
+            notes.append(f"{points_there} at 0, 0, which {one.program} cut out of a cluster: left out as gaps.")
         points = points[~unmeasured]
     if one.gaps_empty and len(points):
         points = points[points[["y", "x"]].notna().any(axis=1)]

@@ -220,7 +220,7 @@ def test_a_batch_adds_to_the_study_and_conditions_name_all_of_it(lab: Path, caps
     assert somanet("cohort", "study", "--conditions", "c.csv", cwd=lab) is None
     said = capsys.readouterr().out
     assert "--reference x compares" in said
-    assert "Removed, as this cohort does not have them: comparison.csv, comparison.json" in said
+    assert "(not written by this run): comparison.csv, comparison.json\n" in said
     assert "somanet trace study/movies.csv" in said
 
 

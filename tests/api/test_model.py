@@ -38,11 +38,11 @@ def test_labels_are_those_of_the_command(model: somanet.Model, bright: Path, tmp
 
 
 def test_intensities_need_no_scale(model: somanet.Model) -> None:
-    """The same picture with 16 bits, as a list, and with an empty pixel's NaN."""
+    """The same picture with 16 bits, as a list, and with NaN at its border, as registration leaves it."""
     image = scene().image
     expected = model.segment(image)
     as_float = image.astype(np.float32)
-    as_float[60, 90] = np.nan
+    as_float[:, 95] = np.nan
     for other in (image.astype(np.uint16) * 100, image.tolist(), as_float, image[..., None]):
         np.testing.assert_array_equal(model.segment(other) > 0, expected > 0)
 
@@ -83,7 +83,9 @@ def test_it_says_what_it_is(model: somanet.Model, bright: Path) -> None:
         ([[1j, 2]], "array of real numbers"),
         (None, "array of real numbers"),
         ([[1, 2], [3]], "rows of different lengths"),
-        (np.full((64, 96), np.nan), "no pixel with a finite value"),
+        (np.full((64, 96), np.nan), "expected finite pixels, found 6144 NaN or infinite of 6144"),
+        (np.where(np.arange(6144).reshape(64, 96) == 3000, np.nan, scene().image), "expected finite pixels, found 1 "),
+        (np.where(np.arange(6144).reshape(64, 96) == 0, np.inf, scene().image), "expected finite pixels, found 1 "),
         (scene().labels, "expected microscope images"),
     ],
 )

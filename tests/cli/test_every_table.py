@@ -387,7 +387,7 @@ def test_what_ilastik_cut_out_of_clusters_without_a_place(tmp_path: Path) -> Non
     (tmp_path / "t.csv").write_text(f"{header}\n0,1,2,2,0,0,5,4\n1,1,2,2,0,7,0,0\n2,1,2,2,0,7,6,4\n2,2,-1,-1,0,0,9,9\n")
     found = open_tracks(tmp_path / "t.csv", Given(FileCalibration(UM, MIN)))
     assert found.tracks["frame"].tolist() == [0, 2]
-    assert any("cut out of a cluster lie at 0, 0" in note for note in found.notes)
+    assert any("at 0, 0, which" in note and "cut out of a cluster" in note for note in found.notes)
     assert "1 of 4 points belong to no track and were left out." in found.notes
 
 

@@ -147,6 +147,8 @@ def check(world: Path, command: str, places: Callable[[str], Iterable[str]], *op
     """
     before = state(world)
     for source in INPUTS:
+        if source == "result" and command == "correct":  # may be renewed: tests/cli/test_results_stay.py
+            continue
         (world / "link").symlink_to(world / source)
         told = []
         for place in places(source):

@@ -139,6 +139,20 @@ def test_a_second_labelling_gets_the_same_crops(world: Path, tmp_path: Path) -> 
     assert crops_of(tmp_path / "a") == crops_of(tmp_path / "b")
 
 
+def test_crops_of_another_input_are_not_replaced(world: Path, tmp_path: Path) -> None:
+    """With --replace they stay together, under another name."""
+    line = ("label", "propose", "set", "--threshold", 70, "--output", tmp_path / "out")
+    assert somanet(*line, cwd=world) is None
+    before = crops_of(tmp_path / "out")
+    other = ("label", "propose", "movie.tif", "--threshold", 70, "--count", 2, "--output", tmp_path / "out")
+    error = somanet(*other, cwd=world)
+    assert error is not None
+    assert "out holds crops of other inputs, which new ones would replace: a, b. Choose another --output" in error
+    assert crops_of(tmp_path / "out") == before
+    assert somanet(*other, "--replace", cwd=world) is None
+    assert crops_of(tmp_path / "out.before") == before
+
+
 def test_selections_that_a_person_corrected_are_never_lost(world: Path, tmp_path: Path) -> None:
     line = ("label", "propose", "set", "--threshold", 70, "--output", tmp_path / "out")
     assert somanet(*line, cwd=world) is None

@@ -229,6 +229,53 @@ def test_several_inputs_at_once_and_again(bright: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "b.tif").read_bytes() == before
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".somanet.jsonl"
+    }
+
+
+@pytest.mark.parametrize("kind", ["image", "movie", "set"])
+def test_labels_of_other_images_are_not_replaced(bright: Path, tmp_path: Path, kind: str) -> None:
+    """`day2/a.tif` is another image than `day1/a.tif`; with --replace the whole folder is kept, a person's file too."""
+    for day, world in (("day1", TWO_SOMAS), ("day2", THREE_SOMAS)):
+        image = photograph(draw(world), np.uint16)
+        if kind == "image":
+            write_image(tmp_path / day / "a.tif", image)
+        elif kind == "movie":
+            (tmp_path / day).mkdir()
+            write_movie(tmp_path / day / "a.tif", np.stack([image, image[::-1]]), Calibration(1.28, 12.0))
+        else:
+            write_kaggle(tmp_path / day, [scene("a", world)])
+    predict(bright, "day1", cwd=tmp_path)
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    before = files_of(tmp_path / "out")
+    error = somanet("predict", "day2", "--model", bright, "--output", "out", cwd=tmp_path)
+    assert error is not None
+    assert "out holds labels of other inputs, which new ones would replace: a.tif of another image." in error
+    assert "keeps that folder as out.before" in error
+    assert files_of(tmp_path / "out") == before
+    predict(bright, "day1", cwd=tmp_path)  # the same images again
+    assert files_of(tmp_path / "out") == before
+    assert somanet("predict", "day2", "--model", bright, "--output", "out", "--replace", cwd=tmp_path) is None
+    assert files_of(tmp_path / "out.before") == before
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.tif", "objects.csv", "predictions.json"}
+
+
+def test_a_folder_of_images_may_grow_and_may_not_shrink(bright: Path, tmp_path: Path) -> None:
+    """As a person adds the next day's images; labels of one that is no longer there would be lost."""
+    for name in ("a", "b"):
+        write_image(tmp_path / "in" / f"{name}.png", photograph(draw(TWO_SOMAS)))
+        assert list(predict(bright, "in", cwd=tmp_path))[-1] == name
+    (tmp_path / "in" / "a.png").unlink()
+    error = somanet("predict", "in", "--model", bright, "--output", "out", cwd=tmp_path)
+    assert error is not None
+    assert "labels of other inputs, which new ones would replace: a.tif. Choose another --output" in error
+    assert (tmp_path / "out" / "a.tif").exists()
+
+
 def test_without_a_model_the_bundled_one_predicts(tmp_path: Path) -> None:
     from somanet.analysis.network import BUNDLED
     from somanet.core.hashing import sha256_file

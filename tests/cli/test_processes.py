@@ -56,6 +56,23 @@ def record(result: Path, **changed: object) -> None:
     write_json(result / names.MANIFEST, content | {"files": hashes_of(result, names.RESULTS)}, updates=True)
 
 
+def test_processes_of_another_movie_are_not_replaced(world: Path) -> None:
+    """Nor those of another position of the same file; with --replace they are kept."""
+    arguments = ("processes", "results", "--output", "out", "--no-overlay")
+    assert somanet(*arguments, cwd=world) is None
+    assert somanet(*arguments, cwd=world) is None  # its own
+    before = (world / "out" / "processes.json").read_bytes()
+    about = json_object(world / "results" / names.MANIFEST)["input"]
+    record(world / "results", input={**about, "movie": "second", "position": "0"})
+    error = somanet(*arguments, cwd=world)
+    assert error is not None
+    assert "out holds processes of other inputs, which new ones would replace: movie. Choose another --output" in error
+    assert (world / "out" / "processes.json").read_bytes() == before
+    assert somanet(*arguments, "--movie", "movie.ome.tif", "--replace", cwd=world) is None
+    assert (world / "out.before" / "processes.json").read_bytes() == before
+    assert json_object(world / "out" / "processes.json")["input"]["movie"] == "second"
+
+
 def test_it_writes_a_table_a_video_and_a_record(world: Path) -> None:
     """The movie is found beside the results; all inputs stay as they were."""
     before = {path: sha256_file(path) for path in world.rglob("*") if path.is_file()}

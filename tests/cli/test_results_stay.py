@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -53,7 +54,7 @@ def test_tracks_alone_do_not_replace_an_analysis(lab: Path) -> None:
     assert "auto_one holds the results of `somanet analyze` of movie.ome.tif" in line
     assert files_of(lab) == before
     said = run("tracks", "measure", "first.csv", "--output", "auto_one", "--replace")
-    assert f"Kept the previous folder as {(lab / 'auto_one.before').resolve()}" in said
+    assert "Kept the previous folder as auto_one.before\n" in said
     kept = {name: sha for name, sha in before.items() if name.startswith("auto_one/")}
     assert {f"auto_one/{name}": sha for name, sha in files_of(lab / "auto_one.before").items()} == kept
     assert not (lab / "auto_one" / "labels.tif").exists()
@@ -80,15 +81,15 @@ def test_tracks_alone_never_replace_what_a_person_corrected(lab: Path, how: str)
 
 
 @pytest.mark.parametrize("by", ["correct", "analyze"])
-def test_a_further_correction_keeps_the_tracks_and_the_record_before(lab: Path, by: str) -> None:
-    """The record beside the results is the one that was applied to them."""
+def test_a_further_correction_loses_nothing_of_the_one_before(lab: Path, by: str) -> None:
+    """A record of edits of the automatic results replaces another one: record and tracks are kept."""
     correct("first.csv", "out")
     tracks, record = (lab / "out" / "tracks.csv").read_bytes(), (lab / "out" / NAME).read_bytes()
     if by == "correct":
         said = correct("second.csv", "out")
         assert "corrections.before.jsonl" in said
         assert (lab / "out" / "corrections.before.jsonl").read_bytes() == record
-    else:  # the corrected results are those that most positions are of, so that their record goes on
+    else:
         said = run("analyze", "one/movie.ome.tif", "--tracks", "second.csv", "--output", "out", *QUICK)
     assert "tracks.before.csv" in said
     assert (lab / "out" / "tracks.before.csv").read_bytes() == tracks
@@ -100,14 +101,60 @@ def test_a_further_correction_keeps_the_tracks_and_the_record_before(lab: Path, 
     assert pd.read_csv("again/tracks.csv")["frame"].max() == 7
 
 
-def test_the_record_applied_again_as_it_grew_needs_no_copy_of_the_tracks(lab: Path) -> None:
+@pytest.mark.parametrize("where", ["beside", "elsewhere", "in place"])
+def test_a_record_that_only_grew_needs_no_copy_of_the_tracks(lab: Path, where: str) -> None:
+    """Wherever it lies, and with the corrected folder as its own output. The edits that there were give the tracks."""
     correct("first.csv", "out")
-    found = read(lab / "out" / NAME)
-    with Recorder(lab / "out" / NAME, found.header) as recorder:
+    before = (lab / "out" / "tracks.csv").read_bytes()
+    record = lab / "out" / NAME
+    found = read(record)
+    if where == "elsewhere":
+        record = Path(shutil.copyfile(record, lab / "mine.jsonl"))
+    with Recorder(record, found.header) as recorder:
         recorder.append(making.undo(found.edits[0]))
-    run("correct", "auto_one", "out/corrections.jsonl", "--output", "out", *ONE)
+    given = ("out",) if where == "in place" else ("auto_one", record)
+    said = run("correct", *given, "--output", "out", *ONE)
+    assert "Kept" not in said
     assert not list((lab / "out").glob("*.before*"))
     assert len(read(lab / "out" / NAME).edits) == len(found.edits) + 1
+    assert (lab / "out" / "tracks.csv").read_bytes() != before
+    with Recorder(record, found.header) as recorder:
+        recorder.append(making.undo(read(record).edits[-1]))
+    run("correct", *given, "--output", "out", *ONE)
+    assert (lab / "out" / "tracks.csv").read_bytes() == before
+
+
+def test_the_same_table_taken_back_again_keeps_nothing_twice(lab: Path) -> None:
+    """Only the times of its edits are others. The same edits by a person's hand are kept."""
+    correct("first.csv", "out")
+    assert "Kept" not in correct("first.csv", "out")
+    found = read(lab / "out" / NAME)
+    (lab / "out" / NAME).unlink()
+    with Recorder(lab / "out" / NAME, found.header) as recorder:
+        recorder.append(replace(found.edits[0], program="napari", time=""))
+    assert f"Kept the previous file as out/{NAME.replace('.', '.before.')}\n" in correct("first.csv", "out")
+
+
+def test_corrections_applied_to_other_automatic_results_keep_the_tracks_before(lab: Path) -> None:
+    """Another network's somas are others, so that the record alone does not give the earlier tracks."""
+    correct("first.csv", "out")
+    before = (lab / "out" / "tracks.csv").read_bytes()
+    arguments = ("--model", "model", "--rescale", "0.5", "--corrections", f"out/{NAME}", "--output", "out", *QUICK)
+    assert "tracks.before.csv" in run("analyze", "one/movie.ome.tif", *arguments)
+    assert (lab / "out" / "tracks.before.csv").read_bytes() == before
+
+
+def test_automatic_results_can_be_corrected_where_they_are(lab: Path) -> None:
+    """As by napari: the automatic tracks and labels stay in `automatic`, a person's files where they are."""
+    (lab / "auto_one" / "notes.txt").write_text("mine")
+    before = {name: (lab / "auto_one" / name).read_bytes() for name in ("tracks.csv", "labels.tif")}
+    correct("first.csv", "apart")
+    said = correct("first.csv", "auto_one")
+    assert "Written: auto_one" in said
+    assert {name: (lab / "auto_one" / "automatic" / name).read_bytes() for name in before} == before
+    assert (lab / "auto_one" / "notes.txt").read_text() == "mine"
+    for name in ("tracks.csv", "labels.tif", "migration.csv", "summary.json"):
+        assert (lab / "auto_one" / name).read_bytes() == (lab / "apart" / name).read_bytes(), name
 
 
 def test_a_folder_that_cannot_be_swapped_keeps_them_too(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,3 +212,13 @@ def test_a_batch_replaces_its_own_results_of_a_movie_that_changed(lab: Path) -> 
     run("analyze", *arguments)
     assert (lab / "study" / "movie" / "tracks.csv").read_bytes() != first
     assert [path.name for path in (lab / "study").glob("movie*") if path.is_dir()] == ["movie"]
+
+
+def test_an_export_that_is_no_longer_asked_for_is_gone_and_named(lab: Path) -> None:
+    """Tracks of the run before beside new numbers would be wrong ones."""
+    arguments = ("analyze", "one/movie.ome.tif", "--model", "model", "--output", "auto_one", *QUICK)
+    run(*arguments, "--export", "csv", "--export", "geff")
+    said = run(*arguments, "--export", "geff")
+    assert "Removed from auto_one (not written by this run): tracks_csv.csv\n" in said
+    assert not (lab / "auto_one" / "tracks_csv.csv").exists()
+    assert "Removed" not in run(*arguments, "--export", "geff")

@@ -22,6 +22,7 @@ def record(place: Path, words: str) -> Path:
         ("study/a", "edits", False),
         ("study/a", "fewer edits", True),
         ("study/a_corrected", "edits", False),
+        ("study/a_corrected", "edits and further ones", False),
         ("study/a_corrected", "fewer edits", True),
     ],
 )

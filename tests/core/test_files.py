@@ -472,3 +472,16 @@ def test_a_file_beyond_the_shells_limit_leaves_nothing(tmp_path: Path) -> None:
     )
     assert "a.txt: the file is larger than the file system or a limit of this shell (`ulimit -f`)" in done.stdout
     assert names(tmp_path) == []
+
+
+def test_what_a_folder_no_longer_has_is_told(tmp_path: Path) -> None:
+    """A smaller set over a larger one, by the same command; hidden notes are nobody's files."""
+    for names in ("ab", "a"):
+        with guarded(outputs=[tmp_path], command="set") as replaced, atomic_path(tmp_path / "set") as folder:
+            folder.mkdir()
+            for name in names:
+                (folder / name).write_text(names)
+    assert replaced.removed == [tmp_path / "set" / "b"]
+    with guarded(outputs=[tmp_path], command="set") as replaced:
+        remove_output(tmp_path / "none")
+        assert replaced.removed == []

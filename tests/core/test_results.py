@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from somanet.core import guard, swapping
 from somanet.core.errors import SomaNetError
+from somanet.core.files import write_json
+from somanet.core.result_records import hashes_of
 from somanet.core.results import check_results, result_folder
 from tests.core.small_results import KEPT, KIND, content, keep, make, results_of, write
 
@@ -185,7 +188,8 @@ def test_what_is_put_into_a_folder_of_the_results_is_kept(tmp_path: Path, what: 
         more.symlink_to(tmp_path)
     else:
         more.mkdir()
-    with pytest.raises(SomaNetError, match=r"ctc was changed since SomaNet wrote it.*keeps it as ctc\.before"):
+    named = re.escape(f"ctc holds what SomaNet did not write ({more.name})")
+    with pytest.raises(SomaNetError, match=rf"{named}.*keeps it as ctc\.before"):
         check_results(out, KIND)
     assert write(out, "b", replace=True) == 0
     assert os.path.lexists(out / "ctc.before" / more.name)
@@ -204,9 +208,9 @@ def test_results_that_go_aside_are_kept_whole(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(SomaNetError, match="cannot be kept under another name"):
         check_results(out, KIND, aside=True)
     monkeypatch.chdir(tmp_path)
-    with guard.guarded(outputs=[out]) as kept, result_folder(out, KIND, aside=True) as folder:
+    with guard.guarded(outputs=[out]) as replaced, result_folder(out, KIND, aside=True) as folder:
         (folder / KIND.record).write_text('{"version": "2", "files": {}}')
-    assert kept == [tmp_path / "out.before"]
+    assert replaced.kept == [tmp_path / "out.before"]
     assert content(out) == {"manifest.json": "2"}
     assert content(tmp_path / "out.before") == {"manifest.json": "1", "tracks.csv": "corrected"} | KEPT
 
@@ -262,15 +266,22 @@ def test_a_place_of_other_things_is_refused_before_the_work(tmp_path: Path) -> N
     thesis = tmp_path / "thesis"
     thesis.mkdir()
     (thesis / "chapter.doc").write_text("years")
-    with pytest.raises(SomaNetError, match="contains files other than results of a test"):
+    (thesis / ".DS_Store").write_text("of a file manager")
+    with pytest.raises(SomaNetError, match=r"contains files other than results of a test \(chapter\.doc\)"):
         check_results(thesis, KIND)
     make(thesis, "1", replace=True)
-    assert content(thesis) == {"manifest.json": "1", "tracks.csv": "1", "chapter.doc": "years"}
+    assert content(thesis) == {"manifest.json": "1", "tracks.csv": "1", "chapter.doc": "years"} | {
+        ".DS_Store": "of a file manager"
+    }
     (tmp_path / "file").write_text("x")
     with pytest.raises(SomaNetError, match="a file is in the way"):
         check_results(tmp_path / "file", KIND)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".DS_Store").write_text("of a file manager")
     check_results(tmp_path / "empty", KIND)
+    (tmp_path / "empty" / ".labbook").write_text("mine")
+    with pytest.raises(SomaNetError, match=r"other than results of a test \(\.labbook\)"):
+        check_results(tmp_path / "empty", KIND)
     check_results(tmp_path / "new" / "deeper", KIND)
 
 
@@ -326,3 +337,22 @@ def test_a_damaged_record_makes_nothing_known(tmp_path: Path) -> None:
         (out / KIND.record).write_text(text)
         with pytest.raises(SomaNetError, match=r"tracks\.csv was not written by SomaNet"):
             check_results(out, KIND, writes=["tracks.csv"])
+
+
+@pytest.mark.parametrize("swapped", [True, False])
+def test_what_an_earlier_run_wrote_and_this_one_does_not_is_gone_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: bool
+) -> None:
+    """Exports of other tracks beside new results would be wrong. A person's files and changed ones are not removed."""
+    out = tmp_path / "out"
+    make(out, "1", export="old tracks", corrected="old tracks")
+    keep(out)
+    (out / "corrected.csv").write_text("mine")
+    if not swapped:
+        monkeypatch.chdir(out)
+    with guard.guarded(outputs=[out], replace=True) as replaced, result_folder(out, KIND) as folder:
+        (folder / "tracks.csv").write_text("2")
+        write_json(folder / KIND.record, {"version": "2", "files": hashes_of(folder, KIND)})
+    assert replaced.removed == [out / "export.csv"]
+    assert [path.name for path in replaced.kept] == ["corrected.before.csv"]
+    assert content(out) == {"manifest.json": "2", "tracks.csv": "2", "corrected.before.csv": "mine"} | KEPT

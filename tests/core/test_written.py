@@ -42,11 +42,11 @@ def test_what_somanet_wrote_is_replaced_and_what_it_did_not_write_is_not(tmp_pat
 
 def save(place: Path, text: str, *, command: str, replace: bool = False) -> None:
     """A folder with one file, as a command would write it."""
-    with guarded(outputs=[place], replace=replace, command=command) as kept:
+    with guarded(outputs=[place], replace=replace, command=command) as replaced:
         with atomic_path(place) as folder:
             folder.mkdir()
             (folder / "content").write_text(text)
-        KEPT[:] = kept
+        KEPT[:] = replaced.kept
 
 
 KEPT: list[Path] = []
@@ -204,9 +204,9 @@ def test_a_copy_elsewhere_is_not_known_and_a_moved_folder_is(tmp_path: Path) -> 
 
 def test_the_user_is_told_where_it_is_kept(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("mine")
-    with guarded(outputs=[tmp_path / "a.json"], replace=True) as kept:
+    with guarded(outputs=[tmp_path / "a.json"], replace=True) as replaced:
         write_text(tmp_path / "a.json", "new")
-        assert kept == [tmp_path / "a.before.json"]
+        assert replaced.kept == [tmp_path / "a.before.json"]
 
 
 def test_notes_do_not_grow_when_the_same_is_written_again(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_donors_without_the_number_do_not_count() -> None:
     [
         (grouped(control=[0.3], patient=[0.6, 0.8]), False, "control has 1"),
         (grouped(shared=True, control=[0.3, 0.4], patient=[0.6, 0.8]).replace({"donor": {"1": "x"}}), True, ""),
-        (grouped(control=[0.3, 0.4], patient=[0.6, 0.8]), True, "0 donor(s) have this number in both"),
+        (grouped(control=[0.3, 0.4], patient=[0.6, 0.8]), True, "0 donors have this number in both"),
         (grouped(control=[0.5, 0.5], patient=[0.7, 0.7]), False, "do not vary"),
     ],
 )

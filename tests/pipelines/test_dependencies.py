@@ -48,6 +48,7 @@ ASIDE: dict[str, dict[str, str]] = {
         "somanet.tracking.shapes": "measures in `track`, whose tables it reads",
     },
     "cohort": {
+        "somanet.analysis.next_steps": "words of refusals",
         "somanet.analysis.report": "names of numbers; the tables come from the movies' own results",
         "somanet.analysis.stages.files": "reads the movies' own results",
     },

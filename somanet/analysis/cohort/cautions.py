@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from somanet.analysis.cohort.results import MovieResult
-from somanet.core.counting import counted
+from somanet.core.counting import counted, listed
 from somanet.core.files import plain
 from somanet.migration.comparability import frame_intervals_min
 from somanet.migration.sampling_warnings import seen_long_enough
@@ -184,11 +184,6 @@ def _settings(results: Mapping[str, MovieResult]) -> dict[str, set[str]]:
         found.setdefault("the version of SomaNet", set()).add(str(manifest["somanet"]))
         found.setdefault("the commit", set()).add(str(manifest["code"].get("commit"))[:8])
     return found
-
-
-def listed(words: Sequence[str], *, most: int = 6) -> str:
-    """The first few of some names, for a message."""
-    return ", ".join(words[:most]) + (", …" if len(words) > most else "")
 
 
 def _corrected_notes(results: Mapping[str, MovieResult]) -> Iterator[str]:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from somanet.analysis import names
 from somanet.analysis.cell_tables import read_migration
-from somanet.analysis.manifest import edited_tracks, is_corrected, is_manifest, results_in, tracks_are_given
+from somanet.analysis.manifest import is_corrected, is_manifest, results_in, tracks_are_given
+from somanet.analysis.next_steps import edited_tracks
 from somanet.core.errors import SomaNetError
 from somanet.core.files import read_json
 from somanet.core.hashing import sha256_tree

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from somanet.core.errors import SomaNetError
+from somanet.core.typed import typed
 from somanet.evaluation.scores import Scores, score_dataset
 from somanet.io.label_checks import Checked, describe_doubts
 from somanet.segmentation.inference.ground_truth import read_ground_truth
@@ -75,8 +76,8 @@ def agreement(first: Path, second: Path, *, binary: bool | None = None, seed: in
     if not shared:
         raise SomaNetError(
             f"{first} and {second}: expected labels of the same images, found no name in both (such as "
-            f"{next(iter(a), 'none')!r} and {next(iter(b), 'none')!r}). `somanet label propose --crops {first}` gives "
-            "a second person the same crops."
+            f"{next(iter(a), 'none')!r} and {next(iter(b), 'none')!r}). A second person gets the same crops by "
+            f"`{typed('label', 'propose', 'INPUT', '--crops', first, '--output', 'SECOND')}`."
         )
     pairs = [(name, a[name].labels, b[name].labels) for name in shared]
     scores, interior = (score_dataset(pairs, ignore_edge=edge, seed=seed) for edge in (False, True))

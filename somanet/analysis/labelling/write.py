@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from somanet import __version__
 from somanet.analysis.labelling.crops import Crop, crops_table
 from somanet.analysis.labelling.sheet import Picture, contact_sheet
-from somanet.core.files import write_json
+from somanet.core.files import json_object, write_json
 from somanet.core.plots import save_figure
 from somanet.core.result_records import Kind, hashes_of
-from somanet.core.results import result_folder
+from somanet.core.results import others_go_aside, result_folder
 from somanet.core.schema import CROPS
 from somanet.io.datasets import writers
 from somanet.io.datasets.layouts import LabelledImage
@@ -55,8 +55,23 @@ class Proposed:
         return int(np.count_nonzero(np.unique(self.labels_YX)))
 
 
+def goes_aside(output: Path, inputs_sha256: Collection[str]) -> bool:
+    """Whether a folder holds crops of other inputs, and is to be kept as a whole.
+
+    Raises:
+        SomaNetError: it does, and files may not be replaced.
+    """
+    before = json_object(output / LABELLING.record).get("inputs")
+    there = before if isinstance(before, dict) else {}
+    return others_go_aside(output, [name for name in there if there[name]["sha256"] not in inputs_sha256], "crops")
+
+
 def write_labelling(
-    output: Path, proposed: Iterable[Proposed], *, by: Mapping[str, Any], inputs: Mapping[str, Any]
+    output: Path,
+    proposed: Iterable[Proposed],
+    *,
+    by: Mapping[str, Any],
+    inputs: Mapping[str, Mapping[str, Any]],
 ) -> list[Proposed]:
     """Write crops; the folder appears when all are done, or not at all.
 
@@ -73,10 +88,11 @@ def write_labelling(
         The crops.
 
     Raises:
-        SomaNetError: the folder contains other files or changed ones, or cannot be written.
+        SomaNetError: the folder contains other files or changed ones, or crops of other inputs, or cannot be written.
     """
     done: list[Proposed] = []
-    with result_folder(output, LABELLING, writes=(ORIGINS_FILE, SHEET)) as folder:
+    aside = goes_aside(output, [one["sha256"] for one in inputs.values()])
+    with result_folder(output, LABELLING, writes=(ORIGINS_FILE, SHEET), aside=aside) as folder:
 
         def items() -> Iterable[LabelledImage]:
             for one in proposed:

@@ -10,7 +10,8 @@ import pandas as pd
 import somanet
 from somanet.analysis import names
 from somanet.analysis.base import Base, open_base
-from somanet.analysis.manifest import check_labels, code_record, edited_tracks, tracks_are_edited
+from somanet.analysis.manifest import check_labels, code_record, tracks_are_edited
+from somanet.analysis.next_steps import edited_tracks
 from somanet.analysis.processes.pictures import process_pictures
 from somanet.analysis.processes.settings import TracingSettings
 from somanet.analysis.processes.tracing import PROCESSES, Traced, trace_processes
@@ -18,7 +19,10 @@ from somanet.analysis.stages.files import open_labels, read_drift_of, read_track
 from somanet.core.calibration import Calibration
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, json_object, make_folder, write_json
+from somanet.core.guard import keep
 from somanet.core.hashing import sha256_tree
+from somanet.core.results import others_go_aside
+from somanet.core.swapping import free_name
 from somanet.io.tables import write_table
 from somanet.io.video_writing import write_video
 
@@ -53,22 +57,38 @@ def write_processes(
 
     Args:
         result: a folder of results of `somanet analyze` or `somanet correct`, with labels.
-        output: the folder to write, replaced as a whole.
+        output: the folder to write, replaced as a whole, if it is of the same movie.
         movie: the analysed movie, if it is not beside the results.
         overlay: write the video.
         settings: how they are traced.
 
     Raises:
         SomaNetError: no results with labels and tracks, tracks or labels that were changed since, another movie than
-            the analysed one or none, or the folder cannot be written.
+            the analysed one or none, or the folder cannot be written, or has the processes of another movie.
     """
     settings = settings or TracingSettings()
     with atomic_path(output) as folder:
         make_folder(folder)  # fails before the work where it cannot be written
+        aside = _is_of_another_movie(output, result)
         traced = _traced_into(folder, result, movie, overlay=overlay, settings=settings)
+        if aside:
+            output.rename(keep(free_name(output, "before")))
     first = traced.table.drop_duplicates(["track_id", "frame"])
     leading = int((traced.table["role"] == "leading").sum())
     return Written(int(first["track_id"].nunique()), len(first), leading, int(first["motion_deg"].isna().sum()))
+
+
+def _is_of_another_movie(output: Path, result: Path) -> bool:
+    """Whether a folder has the processes of another movie than results, which the user lets go aside.
+
+    Raises:
+        SomaNetError: it has, and files may not be replaced.
+    """
+    there, here = json_object(output / RECORD).get("input"), json_object(result / names.MANIFEST).get("input")
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return False
+    same = all(there.get(name) == here.get(name) for name in ("sha256", "position"))
+    return others_go_aside(output, [] if same else [str(there.get("movie"))], "processes")
 
 
 def _traced_into(folder: Path, result: Path, movie: Path | None, *, overlay: bool, settings: TracingSettings) -> Traced:
@@ -78,7 +98,7 @@ def _traced_into(folder: Path, result: Path, movie: Path | None, *, overlay: boo
     except PermissionError as error:  # else it is taken for the output's
         raise SomaNetError(f"{error.filename}: permission denied. Make it readable, then run again.") from error
     if edited:
-        raise SomaNetError(edited_tracks(result, json_object(result / names.MANIFEST)))
+        raise SomaNetError(edited_tracks(result, json_object(result / names.MANIFEST), movie=movie))
     check_labels(result)
     with open_labels(result) as labels:
         if labels is None:

@@ -19,6 +19,7 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder, write_json
 from somanet.core.hashing import sha256_tree
 from somanet.core.schema import DRIFT
+from somanet.core.typed import typed
 from somanet.io.tables import write_table
 from somanet.segmentation.inference.video import find_blank_frames
 from somanet.tracking.drift import measure_drift
@@ -44,8 +45,8 @@ def take_tracks(source: MovieSource, tracks_file: Path, folder: Path) -> dict[st
     if found.relative:
         raise SomaNetError(
             f"{tracks_file}: it has displacements, and no positions that could be laid over the movie. Export "
-            "Location_Center_X and Location_Center_Y with it, or measure it alone: somanet tracks measure "
-            f"{tracks_file} --output OUT"
+            "Location_Center_X and Location_Center_Y with it, or measure it alone: "
+            f"{typed('tracks', 'measure', tracks_file, '--output', 'OUT')}"
         )
     check_inside(tracks, metadata, tracks_file)
     calibration = _with_times_of(tracks, calibration, metadata, tracks_file)

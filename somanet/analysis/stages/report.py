@@ -92,7 +92,8 @@ def notes_of(folder: Path) -> tuple[str, ...]:
         notes.append(f"The file is truncated; the {metadata['n_frames']} complete frames were analysed.")
     if blank := segmentation["blank_frames"]:
         notes.append(
-            f"{len(blank)} of {metadata['n_frames']} frames are blank ({listed(blank)}, counted from 0); cells were "
+            f"{len(blank)} of {metadata['n_frames']} frames {'is' if len(blank) == 1 else 'are'} blank "
+            f"({listed(blank)}, counted from 0); cells were "
             "tracked across them, and they do not count as observed time."
         )
     if not tracking["n_tracks"]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet import __version__
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path, json_object
 from somanet.core.hashing import sha256_file
@@ -146,7 +147,7 @@ def _dataset_to_rois(dataset: Dataset, output: Path) -> Written:
                 empty.append(item.name)
     notes = list(describe_doubts(doubts))
     if empty:
-        notes.append(f"{len(empty)} images without objects get no zip, such as {empty[0]!r}")
+        notes.append(f"no zip for {counted(len(empty), 'image')} without objects, such as {empty[0]!r}")
     return Written(total, len(dataset.names), tuple(notes))
 
 
@@ -213,7 +214,7 @@ def rois_to_movie(path: Path, movie: Movie, output: Path) -> Written:
     notes = defects.notes()
     if nameless:
         notes.append(
-            f"{len(nameless)} selections have no id in their names (such as t0012_id0034), and each is an object "
+            f"{counted(len(nameless), 'selection')} without an id in the name (such as t0012_id0034), each an object "
             f"of its own: {nameless[0]!r}, …"
         )
     return Written(len(found), movie.n_frames, tuple(notes))

@@ -249,7 +249,7 @@ class SomaNetPanel(QWidget):
         assert self.editor is not None
         session = self.editor.session
         session.save_to(path)
-        self.say(f"All {session.n_active} corrections are in {path}, and new ones go there")
+        self.say(f"All corrections ({session.n_active}) are in {path}, and new ones go there")
         self._show()
 
 
@@ -260,5 +260,6 @@ def _greeting(session: Session | None) -> str:
         return f"Corrections cannot be saved yet: {session.problem}"
     misfits = session.corrected.misfits
     if misfits:
-        return f"{len(misfits)} corrections do not fit these results; the first: {misfits[0].reason}"
+        unfit = counted(len(misfits), "correction does", "corrections do")
+        return f"{unfit} not fit these results; the first: {misfits[0].reason}"
     return "Press . for the most suspicious place."

@@ -9,6 +9,7 @@ from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.names import spelling
 from somanet.core.problems import FileProblem
+from somanet.core.typed import typed
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.recognise import label_images
 from somanet.io.datasets.sources import open_source
@@ -65,7 +66,7 @@ def read_predictions(
         SomaNetError: the folder is missing, a ground-truth image has no prediction of its size, or one is a mask.
     """
     if not folder.is_dir():
-        raise SomaNetError(f"{folder} is not a folder. `somanet predict … --output {folder}` writes it.")
+        raise SomaNetError(f"{folder} is not a folder. `{typed('predict', 'IMAGES', '--output', folder)}` writes it.")
     stored = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in LABEL_SUFFIXES]
     spelt = spelling(ground_truth)
     files = {spelt(bare_name(file.stem)): file for file in stored} | {spelt(file.stem): file for file in stored}

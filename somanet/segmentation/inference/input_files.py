@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +29,7 @@ from somanet.io.movies import (
     movie_name,
     movies_in,
     open_movie,
+    sha256_movie,
 )
 
 _STILL_SUFFIXES = (".tif", ".tiff", ".png")
@@ -76,6 +79,7 @@ class Input:
         unnamed: a movie whose file does not state that its pages are time points.
         notes: what else the user has to know about a movie's file, in sentences.
         problem: why the file cannot be opened; None if it can be, which does not say that all of it can be decoded.
+        data: of an image in a data set: returns the bytes of its own file.
     """
 
     name: str
@@ -85,6 +89,15 @@ class Input:
     unnamed: bool = False
     notes: tuple[str, ...] = ()
     problem: FileProblem | None = None
+    data: Callable[[], bytes] | None = None
+
+    def sha256(self) -> str:
+        """Of its file, or of all files of a movie: what tells it from another input of its name.
+
+        Raises:
+            SomaNetError or OSError: it cannot be read.
+        """
+        return sha256_movie(self.path) if self.data is None else hashlib.sha256(self.data()).hexdigest()
 
     def images(self) -> Sequence[NDArray[Any]]:
         """The image, or the first, middle and last frame of a movie.
@@ -264,7 +277,10 @@ def _in_dataset(path: Path, choice: Choice) -> list[Input]:
             f"{path}: {choice.options()} applies to movies and TIFF files, found a data set. Leave the option out."
         )
     dataset = open_dataset(path)
-    images = [Input(name, path, lambda name=name: dataset.load_image(name)) for name in dataset.image_names]  # type: ignore[misc]
+    images = [
+        Input(name, path, partial(dataset.load_image, name), data=partial(dataset.image_bytes, name))
+        for name in dataset.image_names
+    ]
     unclear = dataset.broken if dataset.layout == "kaggle" else {}  # elsewhere it is labels that lack an image
     return images + [
         Input(name, path, None, problem=FileProblem(f"{path}: {why}. Leave one image there."))

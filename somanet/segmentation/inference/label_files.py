@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.errors import CannotWrite, SomaNetError
-from somanet.core.files import write_json
+from somanet.core.files import json_object, write_json
 from somanet.core.guard import reading
 from somanet.core.one_of_many import none_left, problem_of
 from somanet.core.result_records import Kind, hashes_of
-from somanet.core.results import result_folder
+from somanet.core.results import others_go_aside, result_folder
 from somanet.core.schema import OBJECTS
 from somanet.core.unchanged import unchanged
 from somanet.io.frame_store import keeping
@@ -65,6 +65,42 @@ class Failed(NamedTuple):
     before: bool
 
 
+def goes_aside(inputs: Sequence[Input], output: Path) -> bool:
+    """Whether a folder holds labels of images that are none of the inputs, and is to be kept as a whole.
+
+    Images are told by their content: `day1/a.tif` and `day2/a.tif` are two.
+
+    Raises:
+        SomaNetError: it does, and files may not be replaced.
+    """
+    record = json_object(output / LABELS.record)
+    before, new = record.get("labels"), {_file_of(item): item for item in inputs}
+    others = []
+    for one in before if isinstance(before, list) else ():
+        name = one.get("file")
+        if name and (output / name).exists() and not _is_again(one, new.get(name), record):
+            others.append(f"{name} of another image" if name in new else name)
+    return others_go_aside(output, others, "labels")
+
+
+def _is_again(before: Mapping[str, Any], item: Input | None, record: Mapping[str, Any]) -> bool:
+    """Whether an input is the one that labels are of; one that is damaged now passes, and is refused as such."""
+    if item is None or before.get("position") != item.choice.position:
+        return False
+    try:
+        own = before.get("sha256")
+        if own is None:  # of an earlier version
+            sources = record.get("inputs_sha256")
+            same = isinstance(sources, dict) and sources.get(before.get("input")) == sha256_movie(item.path)
+        else:
+            same = own == item.sha256()
+        if not same:
+            item.images()
+    except Exception:  # whatever it is, it is told where the image is to be segmented
+        return True
+    return same
+
+
 def predict_files(
     segmenter: Segmenter,
     inputs: Sequence[Input],
@@ -80,13 +116,14 @@ def predict_files(
     Args:
         segmenter: the network or networks.
         inputs: what to segment.
-        output: folder to write; labels of an earlier prediction are replaced, and a person's own files are kept.
+        output: folder to write; labels of an earlier prediction of the same images are replaced, and a person's own
+            files are kept.
         any_modality: also segment images outside the network's intended use.
 
     Raises:
         SomaNetError: an input is outside the network's intended use, none can be segmented, one that cannot be has
-            labels in the output, of an earlier prediction, or the output contains other files or inputs, or cannot be
-            written. Nothing is changed then.
+            labels in the output, of an earlier prediction, or the output contains other files or inputs, labels of
+            other images, or cannot be written. Nothing is changed then.
     """
     from somanet import __version__
     from somanet.segmentation.inference.record import record_of
@@ -94,16 +131,19 @@ def predict_files(
     paths = list(dict.fromkeys(item.path for item in inputs))
     writes = (*(_file_of(item) for item in inputs), OBJECTS_FILE, PICTURES)
     files_read = [file for path in paths for file in movie_files(path)]
+    aside = goes_aside(inputs, output)
     with (
         reading(*paths),
-        result_folder(output, LABELS, writes=writes) as folder,
+        result_folder(output, LABELS, writes=writes, aside=aside) as folder,
         unchanged(*files_read),
     ):
         failed = _unreadable(inputs, segmenter, any_modality=any_modality)
-        _check_none_is_lost(failed, output)
+        if not aside:
+            _check_none_is_lost(failed, output)
         yield from failed
         readable = [item for item in inputs if item not in [one.item for one in failed]]
         sources = {path.name: sha256_movie(path) for path in dict.fromkeys(item.path for item in readable)}
+        hashes = {item.name: item.sha256() if item.data else sources[item.path.name] for item in readable}
         written: list[dict[str, Any]] = []
         tables = [OBJECTS.frame([])]
         for item in readable:
@@ -115,11 +155,12 @@ def predict_files(
                 (folder / _file_of(item)).unlink(missing_ok=True)
                 problem = problem_of(error, "input").replace(str(folder), str(output))
                 failed.append(Failed(item, problem, before=False))
-                _check_none_is_lost(failed, output)
+                if not aside:
+                    _check_none_is_lost(failed, output)
                 yield failed[-1]
                 continue
             tables.append(found.objects.assign(image=item.name).astype({"frame": "Int64"}))
-            written.append(_record_of(item, found))
+            written.append({"sha256": hashes[item.name], **_record_of(item, found)})
             yield Labelled(item, folder / _file_of(item), found)
         if not written:
             raise none_left({one.item.name: one.problem for one in failed})

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from somanet.core.counting import counted
 from somanet.segmentation.inference.appearance import note_on_appearance
 from somanet.segmentation.inference.clipping import note_on_clipping
 from somanet.segmentation.inference.diameters import median_or_nan, size_note, size_warning
@@ -37,7 +38,7 @@ def warnings_for(segmented: Sequence[tuple[Input, Found]], intended_use: Intende
     if blank := [(item, found) for item, found in segmented if found.blank_frames]:
         item, found = blank[0]
         yield (
-            f"{item.path}{_and_others(blank)}: {len(found.blank_frames)} blank frames got no labels "
+            f"{item.path}{_and_others(blank)}: {counted(len(found.blank_frames), 'blank frame')} got no labels "
             f"({listed(found.blank_frames)}, counted from 0)."
         )
     if inverted := [item for item, found in segmented if found.inverted]:

@@ -15,6 +15,8 @@ from somanet.segmentation.engines.engine import Float32
 from somanet.segmentation.engines.graph import INPUT
 
 SMALL_PX = 64
+PRECISION = "precision"
+"""Metadata of a graph without its weights: the data types of the running network, if not all have 32 bits."""
 
 
 def import_onnxruntime() -> Any:
@@ -26,19 +28,19 @@ def import_onnxruntime() -> Any:
 
 
 class OnnxRuntimeEngine:
-    """A graph in ONNX Runtime, in float32.
+    """A graph in ONNX Runtime, with the numbers that it was written for.
 
     Args:
         onnx_model: from :func:`somanet.segmentation.engines.graph.to_onnx`.
         threads: threads per call; calls may run concurrently.
         weights: arrays that the graph names and does not hold.
+        name: as `--engine` takes it.
         device: the processor, or one of CUDA, for which this build of ONNX Runtime must have its provider.
 
     Raises:
         SomaNetError: it has none for the device.
     """
 
-    name = "onnxruntime"
     notes = ()
 
     def __init__(
@@ -46,15 +48,16 @@ class OnnxRuntimeEngine:
         onnx_model: bytes,
         *,
         weights: Mapping[str, Float32] | None = None,
+        name: str = "onnxruntime",
         threads: int = 1,
         device: Device = PROCESSOR,
     ) -> None:
         onnxruntime = import_onnxruntime()
 
+        self.name = name
         self.device = device
         providers = _providers(device, onnxruntime.get_available_providers())
         self.version: str = onnxruntime.__version__
-        self.precision = "float32" if weights else _number_types(onnx_model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -68,6 +71,7 @@ class OnnxRuntimeEngine:
         self._giving_back = onnxruntime.RunOptions()
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session = onnxruntime.InferenceSession(onnx_model, options, providers=providers)
+        self.precision = self.metadata.get(PRECISION, "float32") if weights else _number_types(onnx_model)
         self._shape: tuple[int, ...] | None = None
         self._changing = Lock()
 

@@ -72,7 +72,7 @@ class OnnxRuntimeEngine:
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session = onnxruntime.InferenceSession(onnx_model, options, providers=providers)
         self.precision = self.metadata.get(PRECISION, "float32") if weights else _number_types(onnx_model)
-        self._shape: tuple[int, ...] | None = None
+        self._largest: tuple[int, ...] | None = None
         self._changing = Lock()
 
     @property
@@ -84,22 +84,23 @@ class OnnxRuntimeEngine:
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`.
 
-        The runtime keeps the memory of a run, 300 MB for a tile, for the next of the same size: taking it anew for each
-        frame costs a quarter of the network's own time. It would keep as much again for each further size.
+        The runtime keeps the memory of a run, 300 MB for a tile, for the next ones: taking it anew for each frame costs
+        a quarter of the network's own time. Smaller images fit into it; for a larger one it would keep as much again.
         """
         with self._changing:
-            if self._shape not in (None, images_NCHW.shape):
+            if self._largest is not None and images_NCHW.size > np.prod(self._largest):
                 self._give_back(images_NCHW.shape[1])
-            self._shape = images_NCHW.shape
+                self._largest = None
+            self._largest = self._largest or images_NCHW.shape
         logits: Float32 = self._session.run(None, {INPUT: images_NCHW})[0]
         return logits
 
     def rest(self) -> None:
         """Give back the memory that is kept for the next run."""
         with self._changing:
-            if self._shape is not None:
-                self._give_back(self._shape[1])
-            self._shape = None
+            if self._largest is not None:
+                self._give_back(self._largest[1])
+            self._largest = None
 
     def _give_back(self, channels: int) -> None:
         """Memory is given back at the end of a run, so that of a small image."""

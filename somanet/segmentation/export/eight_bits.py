@@ -171,8 +171,8 @@ def _arrays_between(graph: Any) -> list[str]:
         if node is not last and any(name in reached for name in node.input):
             if node.op_type not in _LAYERS:
                 raise SomaNetError(
-                    f"This network cannot be written in 8 bits: expected layers of the kinds {', '.join(_LAYERS)}, found "
-                    f"{node.op_type}."
+                    f"This network cannot be written in 8 bits: expected layers of the kinds {', '.join(_LAYERS)}, "
+                    f"found {node.op_type}."
                 )
             reached += node.output
     return [name for name in reached if name not in followed]

@@ -95,11 +95,10 @@ def test_filled_pixels_are_like_their_surroundings_and_the_others_stay(
 def test_a_line_with_one_other_pixel_is_data(place: int) -> None:
     """Wherever it is: lines are sieved by some of their pixels before they are looked at whole."""
     image = saturated_row(camera())
+    assert missing_pixels(image) is not None
     image[44, place] -= 1
     assert missing_pixels(image) is None
-    image = dead_column(camera())
-    image[place * (HEIGHT - 1) // (WIDTH - 1), 50] = 1
-    assert missing_pixels(image) is None
+    assert missing_pixels(image.T) is None
 
 
 def test_a_rotated_image_has_wedges_with_interpolated_edges() -> None:

@@ -139,6 +139,16 @@ def test_an_analysis_loads_no_library_of_trainings_or_records(analysed: tuple[Pa
     assert [name for name in modules if name.startswith("somanet.training")] == []
 
 
+def test_an_analysis_in_8_bits_loads_no_more(analysed: tuple[Path, set[str], list[str]], tmp_path: Path) -> None:
+    save_movie(tmp_path / "movie.ome.tif")
+    quick = ("--no-report", "--no-overlay", "--engine", "onnxruntime-int8")
+    found, modules, _ = run("analyze", "movie.ome.tif", "--output", "out", *quick, cwd=tmp_path)
+    assert found - analysed[1] == set()
+    assert [name for name in modules if name.startswith(("somanet.training", "somanet.segmentation.export"))] == []
+    told = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))["model"]["engine"]
+    assert (told["name"], told["precision"], told["device"]) == ("onnxruntime-int8", "float32+int8", "cpu")
+
+
 def test_an_analysis_gives_the_same_files_where_these_libraries_are_broken(
     analysed: tuple[Path, set[str], list[str]], tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
-"""Write the graph of a checkpoint beside its weights: `python -m tools.stored_graph somanet/model`.
+"""Write the graphs of a checkpoint beside its weights: `python -m tools.stored_graph somanet/model`.
 
-`make bundled-export` does it; analyses with the bundled network then begin without torch.
+`make bundled-export` does it; analyses with the bundled network then begin without torch, and can compute in 8 bits.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from pathlib import Path
 
 import typer
 
-from somanet.segmentation.export.stored import store_graph
+from somanet.segmentation.export.stored import store_graphs
 from tools.command_line import run
 
 
 def main() -> None:
-    """Write it and say where."""
+    """Write them and say where."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of the checkpoint")
-    typer.echo(f"Written: {store_graph(parser.parse_args().folder)}")
+    for path in store_graphs(parser.parse_args().folder):
+        typer.echo(f"Written: {path}")
 
 
 if __name__ == "__main__":

@@ -26,11 +26,10 @@ from somanet.core.files import make_folder, write_json, write_text
 from somanet.segmentation.network.checkpoint import load_checkpoint
 
 QUANTISED = {
-    "int8_untrained": (None, False),
-    "int8": (None, True),
-    "slim_int8": ("slim", True),
+    "int8": None,
+    "slim_int8": "slim",
 }
-"""Network in 8 bits → the student that it is, None = the bundled network; whether it is trained so."""
+"""Network that is trained in 8 bits → the student that it is, None = the bundled network."""
 
 
 def main() -> None:
@@ -58,10 +57,9 @@ def main() -> None:
         if name in STUDENTS:
             train_student(name, items, teacher, given.output, n_samples=given.samples, seed=given.seed)
         else:
-            base, trained = QUANTISED[name]
+            base = QUANTISED[name]
             start = teacher.model if base is None else STUDENTS[base].load(teacher, given.output / base)
-            n_samples = given.samples if trained else 0
-            train_quantised(name, start, items, teacher, given.output, n_samples=n_samples, seed=given.seed)
+            train_quantised(name, start, items, teacher, given.output, n_samples=given.samples, seed=given.seed)
     if not given.only:
         found = measured_front(teacher, given.data, given.output, rounds=given.rounds, n_images=given.images)
         write_json(make_folder(given.output) / "front.json", found)

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -18,12 +19,18 @@ from benchmarks.distillation.training import GRAPH
 from benchmarks.engines.image import AsBuiltEngine, paper_unet
 from benchmarks.engines.int8 import quantise
 from benchmarks.peers.measuring import torch_flops
+from somanet.analysis.network import BUNDLED
+from somanet.segmentation.engines import EIGHT_BITS
 from somanet.segmentation.engines.engine import Engine, Float32
 from somanet.segmentation.engines.engine_network import running
 from somanet.segmentation.engines.graph import to_onnx, traced
 from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
+from somanet.segmentation.engines.stored_graph import open_stored
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from somanet.segmentation.engines.engine_network import EngineNetwork
 
 PAPER_AS_BUILT, PAPER, BUNDLED_NAME = "paper as built", "paper", "bundled"
 SIDE_PX = 1024
@@ -72,13 +79,17 @@ def contenders(teacher: Checkpoint, folder: Path, crops: list[Float32]) -> dict[
         "int8 static": ("bundled, int8 everywhere, post-training", quantise(graph, crops)),
         "int8 decoder": ("bundled, int8 in the decoder, post-training", quantise(graph, crops, parts=("/decoder/",))),
     }
-    for name, title in EIGHT_BIT.items():
+    for name, title in TRAINED_IN_8_BITS.items():
         if (folder / name / GRAPH).is_file():
             graphs[name] = (title, (folder / name / GRAPH).read_bytes())
     flops = _flops(teacher.model)
     for name, (title, content) in graphs.items():
         engine = OnnxRuntimeEngine(content)
         found[name] = Contender(title, engine, running(teacher, engine), flops)
+    eight_bits = open_stored(BUNDLED, eight_bits=True)
+    found[EIGHT_BITS] = Contender(
+        "bundled, 8 bits, inner layers", cast("EngineNetwork", eight_bits.model).engine, eight_bits, flops
+    )
     for name, student in STUDENTS.items():
         if (folder / name / WEIGHTS).is_file():
             model = student.load(teacher, folder / name)
@@ -91,9 +102,8 @@ def contenders(teacher: Checkpoint, folder: Path, crops: list[Float32]) -> dict[
     return found
 
 
-EIGHT_BIT = {
-    "int8_untrained": "bundled, int8 between all but the first and last layer, untrained",
-    "int8": "… trained in 8 bits",
+TRAINED_IN_8_BITS = {
+    "int8": "bundled, trained in 8 bits",
     "slim_int8": "slim, trained in 8 bits",
 }
 

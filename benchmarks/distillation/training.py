@@ -61,10 +61,7 @@ def train_quantised(
     n_samples: int,
     seed: int,
 ) -> None:
-    """Let a network in 8 bits imitate the teacher, which it is or was distilled from; its graph in ``folder``/NAME.
-
-    Without patches its ranges are those of some examples and its weights stay, as in post-training quantisation.
-    """
+    """Let a network in 8 bits imitate the teacher, which it is or was distilled from; its graph in ``folder``/NAME."""
     place = folder / name
     if (place / GRAPH).is_file():
         return
@@ -72,8 +69,7 @@ def train_quantised(
     with torch.inference_mode():
         for examples_NCHW in examples_of(items, teacher, seed=seed).split(8):
             model(examples_NCHW)
-    if n_samples:
-        model = _imitating(name, model, items, teacher, place, rate=FINE_RATE, n_samples=n_samples, seed=seed)
+    model = _imitating(name, model, items, teacher, place, rate=FINE_RATE, n_samples=n_samples, seed=seed)
     observe(model, observing=False)
     save(model, place)
     with atomic_path(make_folder(place) / GRAPH) as temporary:

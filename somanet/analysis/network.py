@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somanet.core.errors import SomaNetError
+from somanet.core.extras import require
 from somanet.core.guard import protect
 from somanet.core.installation import PACKAGE
 from somanet.provenance.code import project_root
 from somanet.provenance.mlflow import resolve_checkpoint, training_of
-from somanet.segmentation.engines import EngineName, with_engine
-from somanet.segmentation.engines.devices import CPU, find_device
+from somanet.segmentation.engines import EIGHT_BITS, ONLY_BUNDLED, EngineName, with_engine
+from somanet.segmentation.engines.devices import AUTO, CPU, find_device
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
@@ -119,17 +120,20 @@ def open_networks(
 
 
 def _loaded(folder: Path, engine: EngineName, device: str, threads: int) -> tuple[Checkpoint, tuple[str, ...]]:
-    """A network: of the bundled one the stored graph, where the default engine runs it on the processor.
+    """A network: of the bundled one a stored graph, where the default engine runs it on the processor, or 8 bits are.
 
     Returns:
         It, and why it was built in place of the stored graph, for the user.
 
     Raises:
-        SomaNetError: it cannot be loaded; the stored graph cannot be used, and torch is not installed.
+        SomaNetError: it cannot be loaded; the stored graph cannot be used, and torch is not installed; 8 bits cannot be
+            used.
     """
     from somanet.segmentation.engines.stored_graph import open_stored
     from somanet.segmentation.network.checkpoint import load_checkpoint
 
+    if engine == EIGHT_BITS:
+        return _in_8_bits(folder, device, threads), ()
     stored = folder == BUNDLED and engine in ("auto", "onnxruntime") and find_spec("onnxruntime") is not None
     if stored and find_device(device).kind == CPU:
         try:
@@ -140,6 +144,30 @@ def _loaded(folder: Path, engine: EngineName, device: str, threads: int) -> tupl
             instead = "The network is built by torch instead, which takes longer; if the file is damaged"
             return load_checkpoint(folder), (f"{error} {instead}, {AGAIN}.",)
     return load_checkpoint(folder), ()
+
+
+def _in_8_bits(folder: Path, device: str, threads: int) -> Checkpoint:
+    """The bundled network in 8 bits.
+
+    Raises:
+        SomaNetError: it is another network, the device is not the processor, or ONNX Runtime or the graph cannot be
+            used.
+    """
+    from somanet.segmentation.engines.stored_graph import open_stored
+
+    if folder.resolve() != BUNDLED:
+        raise SomaNetError(f"{folder}: {ONLY_BUNDLED}")
+    if device not in (AUTO, CPU):
+        raise SomaNetError(
+            f"--device {device}: --engine {EIGHT_BITS} computes on the processor only. Use --device cpu, or "
+            "--engine auto."
+        )
+    if find_spec("onnxruntime") is None:
+        require("onnx", purpose=f"--engine {EIGHT_BITS}")
+    try:
+        return open_stored(folder, eight_bits=True, threads=threads)
+    except SomaNetError as error:
+        raise SomaNetError(f"{error} Use --engine auto; if the file is damaged, {AGAIN}.") from error
 
 
 def about_networks(opened: OpenedNetworks, root: Path) -> dict[str, Any]:

@@ -251,15 +251,18 @@ def _version(name: str) -> str:
 
 
 def _bundled() -> Check:
-    """The files of the bundled network: whether they belong together, and ONNX Runtime computes what torch did."""
+    """The files of the bundled network: whether they belong together, and ONNX Runtime computes what it should."""
     from somanet.analysis.network import AGAIN, BUNDLED
+    from somanet.segmentation.engines import EIGHT_BITS
     from somanet.segmentation.engines.stored_graph import open_stored
 
     name = "bundled network"
     try:
-        return Check(name, "ok", f"weights {open_stored(BUNDLED).sha256[:12]}, begins without torch")
+        digest = open_stored(BUNDLED).sha256[:12]
+        open_stored(BUNDLED, eight_bits=True)
+        return Check(name, "ok", f"weights {digest}, begins without torch, in 8 bits too (--engine {EIGHT_BITS})")
     except SomaNetError as error:
-        matters = "Analyses begin without torch by files that belong together"
+        matters = "Analyses begin without torch, and compute in 8 bits, by files that belong together"
         return Check(name, "warn", str(error).removesuffix("."), matters, AGAIN)
 
 

@@ -33,6 +33,7 @@ from somanet.core.hashing import sha256_file
 from somanet.core.installation import PACKAGE
 from somanet.core.mending import SPACE
 from somanet.io.video_writing import write_video
+from somanet.segmentation.engines.stored_graph import GRAPH, GRAPH_INT8
 from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS
 
 
@@ -162,14 +163,20 @@ def test_a_database_server_is_asked(project: Path, monkeypatch: pytest.MonkeyPat
 def test_the_bundled_network(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = sha256_file(network.BUNDLED / WEIGHTS)[:12]
     found = look(project, "bundled network")
-    assert (found.status, found.detail) == ("ok", f"weights {digest}, begins without torch")
+    assert (found.status, found.detail) == (
+        "ok",
+        f"weights {digest}, begins without torch, in 8 bits too (--engine onnxruntime-int8)",
+    )
     for name in (CONFIG, WEIGHTS):
         shutil.copyfile(network.BUNDLED / name, tmp_path / name)
     monkeypatch.setattr(network, "BUNDLED", tmp_path)
-    found = look(project, "bundled network")
-    assert found.status == "warn"
-    assert "graph.onnx is missing" in found.line
-    assert "pip install --force-reinstall --no-deps somanet" in found.line
+    for missing in (GRAPH, GRAPH_INT8):
+        found = look(project, "bundled network")
+        assert found.status == "warn"
+        assert f"{missing} is missing" in found.line
+        assert "pip install --force-reinstall --no-deps somanet" in found.line
+        shutil.copyfile(PACKAGE / "model" / missing, tmp_path / missing)
+    assert look(project, "bundled network").status == "ok"
 
 
 def test_dvc(project: Path) -> None:

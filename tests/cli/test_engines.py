@@ -145,3 +145,15 @@ def test_commands_say_that_there_is_no_such_device(
     assert error is not None
     assert "--device cuda:3: expected such a device, found no CUDA devices" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_eight_bits_are_for_the_bundled_network_on_the_processor(lab: Path) -> None:
+    for arguments, words in (
+        (["--model", "model"], "model: --engine onnxruntime-int8 computes the bundled network"),
+        (["--device", "cuda"], "--device cuda: --engine onnxruntime-int8 computes on the processor only"),
+    ):
+        error = somanet("predict", "image.tif", "--output", "no", "--engine", "onnxruntime-int8", *arguments, cwd=lab)
+        assert error is not None
+        assert words in error
+        assert "\n" not in error.strip()
+        assert not (lab / "no").exists()

@@ -16,13 +16,22 @@ if TYPE_CHECKING:
     from somanet.segmentation.engines.engine import Engine
     from somanet.segmentation.network.checkpoint import Checkpoint
 
-EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
+EngineName = Literal["auto", "openvino", "onnxruntime", "onnxruntime-int8", "torch"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+EIGHT_BITS: Literal["onnxruntime-int8"] = "onnxruntime-int8"
+"""The bundled network in 8 bits: :func:`somanet.segmentation.engines.stored_graph.open_stored`; never by `auto`."""
+ComputedName = Literal["auto", "openvino", "onnxruntime", "torch"]
 FastName = Literal["openvino", "onnxruntime"]
 FASTEST_FIRST: tuple[FastName, ...] = ("onnxruntime", "openvino")
 """Equally fast, see docs/engines.md; ordered so because OpenVINO can prevent an orderly end after SIGTERM."""
 EXTRAS: dict[FastName, str] = {"openvino": "openvino", "onnxruntime": "onnx"}
 """Engine → the extra that installs it."""
+
+
+ONLY_BUNDLED = (
+    f"--engine {EIGHT_BITS} computes the bundled network, which has a graph in 8 bits; this is another network. Use "
+    "--engine auto."
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ def with_engine(
     Args:
         checkpoint: the network; one that an engine runs already is returned as it is.
         wanted: `auto` takes the fastest that is installed and agrees, with a note if that is torch. On a graphics
-            processor it is torch, and for the device `gpu` OpenVINO.
+            processor it is torch, and for the device `gpu` OpenVINO. :data:`EIGHT_BITS` runs already or not at all.
         device: where to compute, see :func:`somanet.segmentation.engines.devices.find_device`; with `auto`, a graphics
             processor that fails or does not agree is passed over with a note.
         threads: threads per inference call; torch has its own setting.
@@ -74,6 +83,8 @@ def with_engine(
 
     if isinstance(checkpoint.model, EngineNetwork):
         return EngineChoice(checkpoint, checkpoint.model.engine.name)
+    if wanted == EIGHT_BITS:
+        raise SomaNetError(ONLY_BUNDLED)
     found = find_device(device)
     if found.kind == CPU:
         return _on_processor(checkpoint, wanted, threads, at_once)
@@ -86,7 +97,7 @@ def with_engine(
         return dataclasses.replace(choice, notes=(f"not segmenting on {found.name}: {error}", *choice.notes))
 
 
-def _on_graphics(checkpoint: Checkpoint, wanted: EngineName, device: Device, at_once: int) -> EngineChoice:
+def _on_graphics(checkpoint: Checkpoint, wanted: ComputedName, device: Device, at_once: int) -> EngineChoice:
     from somanet.segmentation.engines.device_engine import on_device
     from somanet.segmentation.engines.engine_network import running
 
@@ -97,7 +108,7 @@ def _on_graphics(checkpoint: Checkpoint, wanted: EngineName, device: Device, at_
     return EngineChoice(_computed_by(checkpoint, name, 1, at_once, device), name)
 
 
-def _on_processor(checkpoint: Checkpoint, wanted: EngineName, threads: int, at_once: int) -> EngineChoice:
+def _on_processor(checkpoint: Checkpoint, wanted: ComputedName, threads: int, at_once: int) -> EngineChoice:
     if wanted == "torch":
         return EngineChoice(checkpoint, "torch")
     if wanted != "auto":

@@ -15,6 +15,8 @@ from somanet.segmentation.engines.engine import Float32
 from somanet.segmentation.engines.graph import INPUT
 
 SMALL_PX = 64
+PRECISION = "precision"
+"""Metadata of a graph without its weights: the data types of the running network, if not all have 32 bits."""
 
 
 def import_onnxruntime() -> Any:
@@ -26,19 +28,19 @@ def import_onnxruntime() -> Any:
 
 
 class OnnxRuntimeEngine:
-    """A graph in ONNX Runtime, in float32.
+    """A graph in ONNX Runtime, with the numbers that it was written for.
 
     Args:
         onnx_model: from :func:`somanet.segmentation.engines.graph.to_onnx`.
         threads: threads per call; calls may run concurrently.
         weights: arrays that the graph names and does not hold.
+        name: as `--engine` takes it.
         device: the processor, or one of CUDA, for which this build of ONNX Runtime must have its provider.
 
     Raises:
         SomaNetError: it has none for the device.
     """
 
-    name = "onnxruntime"
     notes = ()
 
     def __init__(
@@ -46,15 +48,16 @@ class OnnxRuntimeEngine:
         onnx_model: bytes,
         *,
         weights: Mapping[str, Float32] | None = None,
+        name: str = "onnxruntime",
         threads: int = 1,
         device: Device = PROCESSOR,
     ) -> None:
         onnxruntime = import_onnxruntime()
 
+        self.name = name
         self.device = device
         providers = _providers(device, onnxruntime.get_available_providers())
         self.version: str = onnxruntime.__version__
-        self.precision = "float32" if weights else _number_types(onnx_model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -68,7 +71,8 @@ class OnnxRuntimeEngine:
         self._giving_back = onnxruntime.RunOptions()
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session = onnxruntime.InferenceSession(onnx_model, options, providers=providers)
-        self._shape: tuple[int, ...] | None = None
+        self.precision = self.metadata.get(PRECISION, "float32") if weights else _number_types(onnx_model)
+        self._largest: tuple[int, ...] | None = None
         self._changing = Lock()
 
     @property
@@ -80,22 +84,23 @@ class OnnxRuntimeEngine:
     def logits(self, images_NCHW: Float32) -> Float32:
         """See :meth:`somanet.segmentation.engines.engine.Engine.logits`.
 
-        The runtime keeps the memory of a run, 300 MB for a tile, for the next of the same size: taking it anew for each
-        frame costs a quarter of the network's own time. It would keep as much again for each further size.
+        The runtime keeps the memory of a run, 300 MB for a tile, for the next ones: taking it anew for each frame costs
+        a quarter of the network's own time. Smaller images fit into it; for a larger one it would keep as much again.
         """
         with self._changing:
-            if self._shape not in (None, images_NCHW.shape):
+            if self._largest is not None and images_NCHW.size > np.prod(self._largest):
                 self._give_back(images_NCHW.shape[1])
-            self._shape = images_NCHW.shape
+                self._largest = None
+            self._largest = self._largest or images_NCHW.shape
         logits: Float32 = self._session.run(None, {INPUT: images_NCHW})[0]
         return logits
 
     def rest(self) -> None:
         """Give back the memory that is kept for the next run."""
         with self._changing:
-            if self._shape is not None:
-                self._give_back(self._shape[1])
-            self._shape = None
+            if self._largest is not None:
+                self._give_back(self._largest[1])
+            self._largest = None
 
     def _give_back(self, channels: int) -> None:
         """Memory is given back at the end of a run, so that of a small image."""

@@ -2,7 +2,8 @@
 
 `graph.onnx` holds everything but the weights of the convolutions, which are those of `model.safetensors`. Its metadata
 name the weights that it belongs to, and some of the logits that torch gave when it was written
-(:func:`somanet.segmentation.export.stored.store_graph`): the engine is compared with these each time.
+(:func:`somanet.segmentation.export.stored.store_graphs`): the engine is compared with these each time.
+`graph_int8.onnx` is the same network in 8 bits, compared with logits that ONNX Runtime gave.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.hashing import sha256_file
 from somanet.core.settings import Settings
+from somanet.segmentation.engines.choice import EIGHT_BITS
 from somanet.segmentation.engines.engine_network import running
 from somanet.segmentation.engines.graph import TOLERANCE, example_images
 from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
@@ -32,37 +34,41 @@ from somanet.segmentation.network.temperature import TemperatureScaling
 if TYPE_CHECKING:
     from somanet.segmentation.engines.engine import Float32
 
-GRAPH = "graph.onnx"
+GRAPH, GRAPH_INT8 = "graph.onnx", "graph_int8.onnx"
 """Beside the two files of a checkpoint."""
+INT8_TOLERANCE = 0.08
+"""Largest mean difference of a logit in 8 bits. Where a processor's 32-bit sums in the first convolution end on the
+other side of a rounding, whole levels differ: 0.01 to 0.04. Sums that overflow give 0.9, 32 bits 0.12."""
 WEIGHTS_SHA256, LOGITS = "weights_sha256", "logits"
 """Its metadata: the weights that it belongs to, and logits of :func:`example_images` at :data:`SAMPLED`, as JSON."""
 SAMPLED = np.s_[:, :, ::16, ::16]
 
 
-def open_stored(folder: Path, *, threads: int = 1) -> Checkpoint:
-    """A checkpoint that runs in ONNX Runtime on the processor, by the graph that is stored with it.
+def open_stored(folder: Path, *, eight_bits: bool = False, threads: int = 1) -> Checkpoint:
+    """A checkpoint that runs in ONNX Runtime on the processor, by a graph that is stored with it.
 
     Its outputs are those of :func:`somanet.segmentation.engines.with_engine`, to the bit where the graph was written
-    and within :data:`somanet.segmentation.engines.graph.TOLERANCE` elsewhere.
+    and within :data:`somanet.segmentation.engines.graph.TOLERANCE` elsewhere; not so in 8 bits.
 
     Args:
         folder: of the checkpoint.
+        eight_bits: by the graph in 8 bits.
         threads: per inference call.
 
     Raises:
         SomaNetError: no graph is stored, or it cannot be used: another network's, damaged, one that ONNX Runtime
             computes otherwise here. The network then has to be built, which says what is wrong with its other files.
     """
-    path = folder / GRAPH
+    path = folder / (GRAPH_INT8 if eight_bits else GRAPH)
     if not path.is_file():
         raise SomaNetError(f"{path} is missing.")
     try:
-        return _opened(folder, threads)
+        return _opened(path, eight_bits, threads)
     except Exception as error:  # of files, of the runtime, of what was read: all have the same remedy
         raise SomaNetError(f"{path} cannot be used: {first_line(error)}") from error
 
 
-def _opened(folder: Path, threads: int) -> Checkpoint:
+def _opened(path: Path, eight_bits: bool, threads: int) -> Checkpoint:
     """The same.
 
     Raises:
@@ -70,18 +76,20 @@ def _opened(folder: Path, threads: int) -> Checkpoint:
     """
     from safetensors.numpy import load_file
 
+    folder = path.parent
     config = read_config(folder)
     spec = ModelSpec.model_validate(config["model"])
     digest = sha256_file(folder / WEIGHTS)
     engine = OnnxRuntimeEngine(
-        (folder / GRAPH).read_bytes(), weights=weights_of_convolutions(load_file(folder / WEIGHTS)), threads=threads
+        path.read_bytes(),
+        weights=weights_of_convolutions(load_file(folder / WEIGHTS)),
+        name=EIGHT_BITS if eight_bits else "onnxruntime",
+        threads=threads,
     )
     stored = engine.metadata
     if not digest == config["weights"]["sha256"] == stored[WEIGHTS_SHA256]:
         raise ValueError("the graph or the configuration belongs to other weights")
-    for images, expected in zip(example_images(spec.in_channels), json.loads(stored[LOGITS]), strict=True):
-        if not np.allclose(engine.logits(images)[SAMPLED], expected, rtol=TOLERANCE, atol=TOLERANCE):
-            raise ValueError("the engine does not agree with torch")
+    _check_outputs(engine, spec.in_channels, eight_bits=eight_bits)
     sections: dict[str, type[Settings]] = {
         INTENDED_USE: IntendedUse,
         TEMPERATURE_SCALING: TemperatureScaling,
@@ -107,6 +115,24 @@ def _opened(folder: Path, threads: int) -> Checkpoint:
     )
 
 
+def _check_outputs(engine: OnnxRuntimeEngine, channels: int, *, eight_bits: bool) -> None:
+    """Compare an engine with the logits that are stored in its graph.
+
+    Raises:
+        ValueError: it computes something else.
+    """
+    expected = np.concatenate([np.ravel(one) for one in json.loads(engine.metadata[LOGITS])])
+    found = np.concatenate([engine.logits(images)[SAMPLED].ravel() for images in example_images(channels)])
+    if eight_bits:
+        off = float(np.abs(found - expected).mean())
+        if not off <= INT8_TOLERANCE:
+            raise ValueError(
+                f"its outputs differ by {off:.2g} on average from those stored in it, expected {INT8_TOLERANCE} or less"
+            )
+    elif not np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        raise ValueError("the engine does not agree with torch")
+
+
 def weights_of_convolutions(tensors: Mapping[str, Any]) -> dict[str, Float32]:
-    """The arrays of a network that its stored graph names and does not hold: all of four axes, as 32-bit numbers."""
+    """The arrays of a network that its stored graphs name and do not hold: all of four axes, as 32-bit numbers."""
     return {name: array.astype(np.float32) for name, array in tensors.items() if array.ndim == 4}

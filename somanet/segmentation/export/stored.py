@@ -1,9 +1,9 @@
-"""The graph of a network, stored beside its weights: what :mod:`somanet.segmentation.engines.stored_graph` opens."""
+"""Graphs of a network, stored beside its weights: what :mod:`somanet.segmentation.engines.stored_graph` opens."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,32 +13,69 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import atomic_path
 from somanet.segmentation.engines.eager import EagerEngine
 from somanet.segmentation.engines.graph import example_images, to_onnx
-from somanet.segmentation.engines.stored_graph import GRAPH, LOGITS, SAMPLED, WEIGHTS_SHA256, weights_of_convolutions
+from somanet.segmentation.engines.onnxruntime_engine import PRECISION, OnnxRuntimeEngine
+from somanet.segmentation.engines.stored_graph import (
+    GRAPH,
+    GRAPH_INT8,
+    LOGITS,
+    SAMPLED,
+    WEIGHTS_SHA256,
+    weights_of_convolutions,
+)
+from somanet.segmentation.export.eight_bits import in_8_bits
 from somanet.segmentation.network.checkpoint import WEIGHTS, load_checkpoint
+from somanet.segmentation.network.inputs import to_input
+from somanet.simulation import Variety, neuron_crops
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from somanet.segmentation.engines.engine import Float32
+    from somanet.segmentation.engines.engine import Engine, Float32
+    from somanet.segmentation.network.checkpoint import Checkpoint
+    from somanet.segmentation.network.settings import ModelSpec
 
 
-def store_graph(folder: Path) -> Path:
-    """Write the graph of a checkpoint into its folder; returns the file.
+def store_graphs(folder: Path) -> tuple[Path, Path]:
+    """Write the graphs of a checkpoint into its folder, in 32 and in 8 bits; returns the files.
 
     The exporter multiplies the weights of a convolution by a factor per channel, which stands for the batch norm behind
-    it. The stored graph does the same: it has the factors, and the names of the weights. So it is small, and the arrays
-    that are computed with are those of the exported graph to the bit.
+    it. The stored graphs do the same: they have the factors, and the names of the weights. So they are small, and the
+    arrays that are computed with are those of the exported graph to the bit.
 
     Raises:
-        SomaNetError: the checkpoint cannot be used or exported, or has weights that are made otherwise.
+        SomaNetError: the checkpoint cannot be used or exported, or has weights or layers of other kinds.
     """
+    loaded = load_checkpoint(folder)
+    graph = to_onnx(loaded.model, loaded.spec.in_channels)
+    whole = _without_weights(graph, loaded, folder)
+    small = _without_weights(in_8_bits(graph, typical_images(loaded.spec)), loaded, folder)
+    own = _own_weights(loaded)
+    in_int8 = OnnxRuntimeEngine(small.SerializeToString(), weights=own)
+    return (
+        _write(folder / GRAPH, whole, loaded, EagerEngine(loaded.model), {}),
+        _write(folder / GRAPH_INT8, small, loaded, in_int8, {PRECISION: "float32+int8"}),
+    )
+
+
+def typical_images(spec: ModelSpec) -> Iterator[Float32]:
+    """Simulated crops NCHW of 256 px: 24 as in the movie, and 24 of many looks."""
+    movies = neuron_crops(n_crops=24, size_px=256, seed=1000)
+    looks = neuron_crops(n_crops=24, size_px=256, seed=4000, n_movies=24, variety=Variety())
+    return (to_input(crop.image, spec)[None] for crop in [*movies, *looks])
+
+
+def _own_weights(loaded: Checkpoint) -> dict[str, Float32]:
+    return weights_of_convolutions({name: value.numpy() for name, value in loaded.model.state_dict().items()})
+
+
+def _without_weights(onnx_model: bytes, loaded: Checkpoint, folder: Path) -> Any:
+    """A network's graph that names the weights of its convolutions and does not hold them."""
     import onnx
     from onnx import helper, numpy_helper
 
-    loaded = load_checkpoint(folder)
-    own = weights_of_convolutions({name: value.numpy() for name, value in loaded.model.state_dict().items()})
+    own = _own_weights(loaded)
     factors = _factors(loaded.model)
-    model = onnx.load_model_from_string(to_onnx(loaded.model, loaded.spec.in_channels))
+    model = onnx.load_model_from_string(onnx_model)
     nodes = []
     for held in [one for one in model.graph.initializer if len(one.dims) == 4]:
         name, factor = _made_of(numpy_helper.to_array(held), own, factors)
@@ -54,10 +91,16 @@ def store_graph(folder: Path) -> Path:
     nodes.extend(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    logits = [EagerEngine(loaded.model).logits(images)[SAMPLED] for images in example_images(loaded.spec.in_channels)]
+    return model
+
+
+def _write(path: Path, model: Any, loaded: Checkpoint, reference: Engine, told: Mapping[str, str]) -> Path:
+    """A graph with the weights that it belongs to, what a reference computes, and what else it tells of itself."""
+    from onnx import helper
+
+    logits = [reference.logits(images)[SAMPLED] for images in example_images(loaded.spec.in_channels)]
     plain = json.dumps([one.astype(float).round(6).tolist() for one in logits])
-    helper.set_model_props(model, {WEIGHTS_SHA256: loaded.sha256, LOGITS: plain})
-    path = folder / GRAPH
+    helper.set_model_props(model, {WEIGHTS_SHA256: loaded.sha256, LOGITS: plain, **told})
     with atomic_path(path) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
     return path

@@ -85,9 +85,9 @@ def measure_exposure(image_YXC: NDArray[np.generic], *, inverted: bool | None = 
         inverted = looks_inverted(image_YXC)
     intensity_YX = np.empty(image_YXC.shape[:2], np.float32)
     for rows in _bands(len(image_YXC)):
-        intensity_YX[rows] = _intensity(_scaled(image_YXC[rows]), inverted=inverted)
-    low, high = (float(q) for q in np.percentile(intensity_YX, (1.0, 99.9)))
-    return Exposure(inverted, low, high, _background(intensity_YX))
+        intensity_YX[rows] = _intensity(image_YXC[rows], inverted=inverted)
+    darkest, low, middle, high = (float(q) for q in np.percentile(intensity_YX, (0.5, 1.0, 50, 99.9)))
+    return Exposure(inverted, low, high, _background(intensity_YX, darkest, middle))
 
 
 def looks_inverted(image_YXC: NDArray[np.generic]) -> bool:
@@ -129,27 +129,27 @@ def to_input(image: NDArray[np.generic], spec: ModelSpec, *, inverted: bool | No
     return unit_to_input(unit, spec, exposure)
 
 
-def _scaled(image_YXC: NDArray[np.generic]) -> Float32:
-    unit = image_YXC.astype(np.float32)
-    return unit / np.float32(255) if image_YXC.dtype == np.uint8 else unit
+def _scaled(image: NDArray[np.generic]) -> Float32:
+    unit = image.astype(np.float32)
+    return unit / np.float32(255) if image.dtype == np.uint8 else unit
 
 
-def _intensity(unit_YXC: Float32, *, inverted: bool) -> Float32:
+def _intensity(image_YXC: NDArray[np.generic], *, inverted: bool) -> Float32:
     """One intensity per pixel, objects bright: the strongest channel, or the inverted mean on a bright background."""
-    intensity: Float32 = -unit_YXC.mean(axis=-1) if inverted else _strongest(unit_YXC)
+    intensity: Float32 = -_scaled(image_YXC).mean(axis=-1) if inverted else _scaled(_strongest(image_YXC))
     return intensity
 
 
-def _strongest(unit_YXC: Float32) -> Float32:
+def _strongest(image_YXC: NDArray[Any]) -> NDArray[Any]:
     """The largest channel, plane by plane: a maximum along a last axis of three is slow."""
-    return reduce(np.maximum, np.moveaxis(unit_YXC, -1, 0))
+    return reduce(np.maximum, np.moveaxis(image_YXC, -1, 0))
 
 
 def _contrasts(image_YXC: NDArray[np.generic], exposure: Exposure, *, from_background: bool) -> Float32:
     """The same intensity linear, square-rooted and on a near-logarithmic scale: 3 x Y x X, each about 0 to 1."""
     contrasts = np.empty((3, *image_YXC.shape[:2]), np.float32)
     for rows in _bands(len(image_YXC)):
-        intensity = _intensity(_scaled(image_YXC[rows]), inverted=exposure.inverted)
+        intensity = _intensity(image_YXC[rows], inverted=exposure.inverted)
         linear = np.clip((intensity - exposure.low) / max(exposure.high - exposure.low, 1e-6), 0, 1)
         above = linear
         if from_background:
@@ -166,9 +166,8 @@ def _bands(height: int) -> Iterator[slice]:
     return (slice(first, first + _BAND_PX) for first in range(0, height, _BAND_PX))
 
 
-def _background(intensity_YX: Float32) -> float:
-    """The most frequent intensity of the darker half: the mode of its smoothed histogram."""
-    low, middle = (float(q) for q in np.percentile(intensity_YX, (0.5, 50)))
+def _background(intensity_YX: Float32, low: float, middle: float) -> float:
+    """The most frequent intensity of the darker half, from `low` to the median: the mode of its smoothed histogram."""
     if middle <= low:
         return middle
     # a little beyond the median, so that a mode at the median has two sides

@@ -15,7 +15,7 @@ import torch
 
 from somanet.core.errors import SomaNetError
 from somanet.core.extras import PACKAGES
-from somanet.segmentation.engines import ENGINES, choice, engine_of, with_engine
+from somanet.segmentation.engines import EIGHT_BITS, ENGINES, choice, engine_of, with_engine
 from somanet.segmentation.network.checkpoint import Checkpoint
 from somanet.segmentation.network.settings import ModelSpec
 from tests.segmentation.engines.worlds import FAST, FixedSize, WithoutOnnx, bright_checkpoint
@@ -97,11 +97,13 @@ def test_an_engine_that_does_not_agree_is_passed_over(monkeypatch: pytest.Monkey
 
 
 def test_an_unknown_engine_is_refused() -> None:
-    with pytest.raises(SomaNetError, match="'tensorrt'; there are auto, openvino, onnxruntime, torch"):
+    with pytest.raises(
+        SomaNetError, match="'tensorrt'; there are auto, openvino, onnxruntime, onnxruntime-int8, torch"
+    ):
         with_engine(bright_checkpoint(), "tensorrt")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", [name for name in ENGINES if name != "auto"])
+@pytest.mark.parametrize("name", [name for name in ENGINES if name not in ("auto", EIGHT_BITS)])
 def test_what_computes_is_recorded(name: Any) -> None:
     need(*({name} & set(FAST)))
     checkpoint = with_engine(bright_checkpoint(), name).checkpoint

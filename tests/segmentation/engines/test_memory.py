@@ -1,4 +1,4 @@
-"""ONNX Runtime keeps the memory of one size of image, and gives it back at another size or when asked."""
+"""ONNX Runtime keeps the memory of the largest image, and gives it back before a larger one or when asked."""
 
 from __future__ import annotations
 
@@ -22,10 +22,8 @@ def engine() -> OnnxRuntimeEngine:
     return OnnxRuntimeEngine(to_onnx(bright_network().eval(), 3))
 
 
-def test_memory_is_given_back_where_the_size_changes(
-    engine: OnnxRuntimeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Five images of two sizes: two changes, one of them back, and the end."""
+def test_memory_is_given_back_before_a_larger_image(engine: OnnxRuntimeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of 12,288, 10,240, again 12,288 and twice 15,360 px, and the end; then of any size."""
     runs: list[tuple[tuple[int, ...], bool]] = []
 
     def run(outputs: None, inputs: dict[str, Float32], options: Any = None) -> list[Float32]:
@@ -34,14 +32,15 @@ def test_memory_is_given_back_where_the_size_changes(
         return [images]
 
     monkeypatch.setattr(engine, "_session", SimpleNamespace(run=run))
-    one, other = (1, 3, 96, 128), (1, 3, 64, 160)
-    for shape in (one, one, other, other, one):
+    one, smaller, larger = (1, 3, 96, 128), (1, 3, 64, 160), (1, 3, 96, 160)
+    for shape in (one, smaller, one, larger, larger):
         engine.logits(np.zeros(shape, np.float32))
     engine.rest()
     engine.rest()
+    engine.logits(np.zeros(smaller, np.float32))
     given_back = (SMALL, True)
-    kept = [(one, False), (one, False), given_back, (other, False), (other, False), given_back, (one, False)]
-    assert runs == [*kept, given_back]
+    kept = [(one, False), (smaller, False), (one, False), given_back, (larger, False), (larger, False), given_back]
+    assert runs == [*kept, (smaller, False)]
 
 
 def test_results_are_the_same_after_a_rest(engine: OnnxRuntimeEngine) -> None:

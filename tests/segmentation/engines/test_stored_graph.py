@@ -16,13 +16,15 @@ from somanet.segmentation.engines import engine_of, with_engine
 from somanet.segmentation.engines.engine import MULTIPLE
 from somanet.segmentation.engines.engine_network import EngineNetwork
 from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
-from somanet.segmentation.engines.stored_graph import GRAPH, open_stored
+from somanet.segmentation.engines.stored_graph import GRAPH, GRAPH_INT8, open_stored
 from somanet.segmentation.export import stored
-from somanet.segmentation.export.stored import store_graph
+from somanet.segmentation.export.stored import store_graphs
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint
 from somanet.segmentation.network.forward import STRIDE
 from somanet.simulation import neuron_crops
+
+GRAPHS = {False: GRAPH, True: GRAPH_INT8}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def built() -> Checkpoint:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    for name in (CONFIG, WEIGHTS, GRAPH):
+    for name in (CONFIG, WEIGHTS, GRAPH, GRAPH_INT8):
         shutil.copyfile(BUNDLED / name, tmp_path / name)
     return tmp_path
 
@@ -57,10 +59,13 @@ def test_labels_and_confidence_are_those_of_a_graph_made_anew(built: Checkpoint)
     assert engine_of(ready.model) == engine_of(anew.model)
 
 
-def test_a_graph_written_here_computes_the_same_bits(built: Checkpoint, copied: Path) -> None:
+def test_a_graph_written_here_computes_the_same_bits(
+    built: Checkpoint, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The factors of batch norms can differ in the last bit between processors, so this writes its own."""
     (copied / GRAPH).unlink()
-    store_graph(copied)
+    monkeypatch.setattr(stored, "typical_images", lambda spec: [np.full((1, 3, 64, 96), 0.5, np.float32)])
+    store_graphs(copied)
     images = np.random.default_rng(1).random((2, 3, 64, 96), np.float32)
     expected = engine_in(with_engine(built, "onnxruntime").checkpoint).logits(images)
     assert np.ptp(expected) > 1
@@ -80,11 +85,18 @@ def _other_weights(folder: Path) -> None:
     other = load_checkpoint(folder)
     other.model.get_parameter("segmentation_head.0.weight").data.mul_(1.5)
     save_checkpoint(folder, other.model, other.spec, {})
-    shutil.copyfile(BUNDLED / GRAPH, folder / GRAPH)
+    for name in GRAPHS.values():
+        shutil.copyfile(BUNDLED / name, folder / name)
 
 
 def _cut(folder: Path) -> None:
-    (folder / GRAPH).write_bytes((folder / GRAPH).read_bytes()[:100_000])
+    for name in GRAPHS.values():
+        (folder / name).write_bytes((folder / name).read_bytes()[:100_000])
+
+
+def _remove(folder: Path) -> None:
+    for name in GRAPHS.values():
+        (folder / name).unlink()
 
 
 def _flip(folder: Path) -> None:
@@ -94,17 +106,18 @@ def _flip(folder: Path) -> None:
     (folder / WEIGHTS).write_bytes(content)
 
 
-@pytest.mark.parametrize("harm", [_other_weights, _cut, _flip, lambda folder: (folder / GRAPH).unlink()])
-def test_what_does_not_belong_together_is_not_used(harm: Callable[[Path], None], copied: Path) -> None:
-    open_stored(copied)
+@pytest.mark.parametrize("eight_bits", GRAPHS)
+@pytest.mark.parametrize("harm", [_other_weights, _cut, _flip, _remove])
+def test_what_does_not_belong_together_is_not_used(
+    harm: Callable[[Path], None], eight_bits: bool, copied: Path
+) -> None:
+    open_stored(copied, eight_bits=eight_bits)
     harm(copied)
-    with pytest.raises(SomaNetError, match=GRAPH):
-        open_stored(copied)
+    with pytest.raises(SomaNetError, match=GRAPHS[eight_bits]):
+        open_stored(copied, eight_bits=eight_bits)
 
 
-@pytest.mark.parametrize(
-    ("harm", "words"), [(_cut, "cannot be used: "), (lambda one: (one / GRAPH).unlink(), "is missing")]
-)
+@pytest.mark.parametrize(("harm", "words"), [(_cut, "cannot be used: "), (_remove, "is missing")])
 def test_an_analysis_says_that_the_graph_is_not_used(
     harm: Callable[[Path], object], words: str, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,5 +149,5 @@ def test_a_graph_whose_weights_are_made_otherwise_is_not_stored(copied: Path, mo
     before = (copied / GRAPH).read_bytes()
     monkeypatch.setattr(stored, "_factors", lambda model: [])
     with pytest.raises(SomaNetError, match=r"expected each of its arrays to be a weight .*\[32, 3, 3, 3\]"):
-        store_graph(copied)
+        store_graphs(copied)
     assert (copied / GRAPH).read_bytes() == before

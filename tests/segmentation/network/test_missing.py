@@ -91,6 +91,16 @@ def test_filled_pixels_are_like_their_surroundings_and_the_others_stay(
     np.testing.assert_array_equal(damaged, before)
 
 
+@pytest.mark.parametrize("place", [0, 1, 50, WIDTH - 1])
+def test_a_line_with_one_other_pixel_is_data(place: int) -> None:
+    """Wherever it is: lines are sieved by some of their pixels before they are looked at whole."""
+    image = saturated_row(camera())
+    assert missing_pixels(image) is not None
+    image[44, place] -= 1
+    assert missing_pixels(image) is None
+    assert missing_pixels(image.T) is None
+
+
 def test_a_rotated_image_has_wedges_with_interpolated_edges() -> None:
     whole = camera().astype(np.float64)
     turned = ndimage.rotate(whole, 2, reshape=False, order=1).clip(0)

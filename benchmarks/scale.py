@@ -3,6 +3,7 @@
 python -m benchmarks.scale --frames 100 1000 10000 --size-px 96
 python -m benchmarks.scale --labelled 100 1000 10000 --size-px 64
 python -m benchmarks.scale --large 8 --side-px 4096 --workers 2
+python -m benchmarks.scale --large 200 --only-workers --engine onnxruntime-int8
 python -m benchmarks.scale --report 2000 --size-px 256
 
 With --frames each stage of an analysis runs in a process of its own, on 64 simulated frames that are played forwards
@@ -122,7 +123,7 @@ def write_large(path: Path, n_frames: int, side_px: int) -> None:
         array[t] = np.tile(tile.astype(np.uint16), (side_px // TILE_PX, side_px // TILE_PX))
 
 
-def segment_large(movie: Path, workers: int) -> None:
+def segment_large(movie: Path, workers: int, engine: str) -> None:
     """Segment a movie by one process (no workers) or by blocks; prints what it cost and the digest of its masks."""
     from somanet.analysis import names
     from somanet.analysis.asked import networks_to_open
@@ -134,7 +135,8 @@ def segment_large(movie: Path, workers: int) -> None:
     from somanet.core.cluster import RETRIES, local_cluster
     from somanet.core.hashing import sha256_file
 
-    opened = open_for_movies(None, rescale=1.0)
+    options = {"rescale": 1.0, "engine": engine}
+    opened = open_for_movies(None, **options)
     blocks = None
     if workers:
         here = Workers(
@@ -143,7 +145,7 @@ def segment_large(movie: Path, workers: int) -> None:
             lambda _: processors_each(workers),
             workers_end=True,
         )
-        blocks = OnBlocks(here, lambda: networks_to_open(opened, {}, rescale=1.0))
+        blocks = OnBlocks(here, lambda: networks_to_open(opened, {}, **options))
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         segment_movie(MovieSource(movie, "large"), opened.segmenter, Path(folder), elsewhere=blocks)
@@ -160,16 +162,17 @@ def segment_large(movie: Path, workers: int) -> None:
     print(json.dumps(found))
 
 
-def compare_large(n_frames: int, side_px: int, workers: int, repeats: int) -> None:
-    """Print Mpx/s and memory of one process and of workers, by turns, and their ratio."""
+def compare_large(n_frames: int, side_px: int, ways: Sequence[int], repeats: int, engine: str) -> None:
+    """Print Mpx/s and memory of one process (0) and of so many workers, by turns, and the ratio of two ways."""
     with tempfile.TemporaryDirectory() as scratch:
         movie = Path(scratch) / "large.zarr"
         write_large(movie, n_frames, side_px)
         ratios, digests = [], set()
         for _ in range(repeats):
             seconds = []
-            for n in (0, workers):
+            for n in ways:
                 command = [sys.executable, "-m", "benchmarks.scale", "--segment", str(movie), "--workers", str(n)]
+                command += ["--engine", engine]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 cost = json.loads(done.stdout.splitlines()[-1])
                 digests.add(cost["sha256"])
@@ -182,7 +185,9 @@ def compare_large(n_frames: int, side_px: int, workers: int, repeats: int) -> No
                     f"load {os.getloadavg()[0]:.0f}",
                     flush=True,
                 )
-            ratios.append(seconds[0] / seconds[1])
+            ratios.append(seconds[0] / seconds[-1])
+        if len(ways) == 1:
+            return
         print(f"ratio {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); equal masks: {len(digests) == 1}")
 
 
@@ -275,13 +280,15 @@ def main() -> None:
     parser.add_argument("--large", type=int, metavar="FRAMES", help="of a movie that is segmented by blocks")
     parser.add_argument("--side-px", type=int, default=4096)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only-workers", action="store_true", help="leave out the single process")
+    parser.add_argument("--engine", default="auto", help="of --large")
     parser.add_argument("--report", type=int, metavar="FRAMES", help="of a movie whose report is opened")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--segment", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--analyze", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.segment is not None:
-        segment_large(arguments.segment, arguments.workers)
+        segment_large(arguments.segment, arguments.workers, arguments.engine)
         return
     if arguments.analyze is not None:
         analyze_labelled(arguments.analyze)
@@ -294,7 +301,8 @@ def main() -> None:
             write_long(movie, n_frames, arguments.size_px)
             measure(movie, f"{n_frames} frames simulated")
     if arguments.large is not None:
-        compare_large(arguments.large, arguments.side_px, arguments.workers, arguments.repeats)
+        ways = (arguments.workers,) if arguments.only_workers else (0, arguments.workers)
+        compare_large(arguments.large, arguments.side_px, ways, arguments.repeats, arguments.engine)
     if arguments.report is not None:
         open_report(arguments.report, arguments.size_px, max(5, arguments.repeats))
 

@@ -4,7 +4,8 @@ python -m benchmarks.soma_sizes
 python -m benchmarks.soma_sizes --sizes 8 12 30 --seeds 3 --compare          # as stored and at the typical size, too
 
 In one world somas are ellipses on noise, blurred as by a microscope: their area is geometry, and nothing of it is
-SomaNet's simulator. In the other they are simulated neurons, whose true outlines the simulator gives. A soma is found
+SomaNet's simulator. In the second they are simulated neurons, whose true outlines the simulator gives. In the third a
+third of the cells is 20 times brighter than the others, and photons are counted. A soma is found
 by a mask with an IoU above 0.5; those at an image's edge do not count. "Area" is the median over the somas found of
 their mask's area over the true one.
 """
@@ -31,6 +32,7 @@ from somanet.simulation import simulate_movie
 SIZES_PX = (6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 26.0, 30.0, 40.0, 60.0)
 NOISE, SOMA, BACKGROUND = 40.0, 700.0, 300.0
 SOMAS = 16
+WORLDS = ("ellipses", "neurons", "uneven")
 SIMULATED_UM = 21.5
 """Median diameter of the simulator's somas."""
 
@@ -83,6 +85,31 @@ def ellipses(diameter_px: float, seed: int, *, blur_px: float) -> Frame:
         labels[inside(centre_y, centre_x)] = k + 1
     seen = ndimage.gaussian_filter(light.reshape(side, fine, side, fine).mean(axis=(1, 3)), blur_px)
     return np.clip(seen + rng.normal(BACKGROUND, NOISE, seen.shape), 0, 65535).astype(np.uint16), labels
+
+
+def uneven(diameter_px: float, seed: int) -> Frame:
+    """Textured cells of log-normal brightness, every third 20 times brighter than the others, as photons are counted.
+
+    The dim ones have some 100 photons per pixel on a background of 15; a camera adds 2 counts of read noise. Cells are
+    brighter in the middle, blurred by 1.2 px.
+    """
+    rng, n = np.random.default_rng(seed), 5
+    apart = max(2.2 * diameter_px, diameter_px + 8)
+    side = round((n + 0.5) * apart)
+    y, x = np.indices((side, side)) + 0.5
+    light, labels = np.zeros((side, side)), np.zeros((side, side), np.int32)
+    for k in range(n * n):
+        at = (np.array(divmod(k, n)) + 0.75) * apart + rng.uniform(-0.2, 0.2, 2) * diameter_px
+        radius = diameter_px / 2 * rng.normal(1, 0.06)
+        from_middle = np.hypot(y - at[0], x - at[1]) / radius
+        inside = from_middle <= 1
+        brightness = 100 * rng.lognormal(0, 0.4) * (20 if k % 3 == 0 else 1)
+        light[inside] = brightness * (1 - 0.45 * from_middle[inside] ** 2)
+        labels[inside] = k + 1
+    grain = ndimage.gaussian_filter(rng.standard_normal(light.shape), max(diameter_px / 12, 0.6))
+    light *= np.clip(1 + 0.35 * grain / grain.std(), 0.15, None)
+    photons = rng.poisson(ndimage.gaussian_filter(light, 1.2) + 15)
+    return np.clip(photons + rng.normal(100, 2, light.shape), 0, 65535).astype(np.uint16), labels
 
 
 def neurons(diameter_px: float, seed: int) -> Frame:
@@ -140,7 +167,7 @@ def main() -> None:
     """Print a table with a row for each world and size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=float, nargs="+", default=SIZES_PX)
-    parser.add_argument("--worlds", nargs="+", choices=("ellipses", "neurons"), default=("ellipses", "neurons"))
+    parser.add_argument("--worlds", nargs="+", choices=tuple(WORLDS), default=tuple(WORLDS))
     parser.add_argument("--blur", type=float, default=1.5, help="of ellipses: standard deviation, px")
     parser.add_argument("--seeds", type=int, default=2, help="images per row")
     parser.add_argument("--compare", action="store_true", help="also as stored · rescaled to the typical size by truth")
@@ -149,6 +176,7 @@ def main() -> None:
     worlds: dict[str, Callable[[float, int], Frame]] = {
         "ellipses": partial(ellipses, blur_px=given.blur),
         "neurons": neurons,
+        "uneven": uneven,
     }
     rows = []
     for name in given.worlds:

@@ -92,7 +92,7 @@ def note_on_appearance(found: Appearance | None) -> str | None:
     stand = "" if found.contrast is None else f" and a contrast of {found.contrast:.2g}"
     return (
         f"The {found.n_objects} objects look like those that this network draws where there are no somas, in smooth "
-        f"noise, clouds or tissue out of focus: half of them have a confidence below {found.confidence:.2f}{stand} (of "
-        f"somas it is {SURE:g} or more, or the contrast {STANDS_OUT:g}). Check the outlines before using a number. Is "
-        "it the channel of the somas, and in focus?"
+        f"noise, clouds or tissue out of focus; very dim somas look so, too. Half of them have a confidence below "
+        f"{found.confidence:.2f}{stand} (of somas it is {SURE:g} or more, or the contrast {STANDS_OUT:g}). Check the "
+        "outlines before using a number. Is it the channel of the somas, in focus, and exposed for long enough?"
     )

@@ -91,29 +91,44 @@ class Certain(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How the objects at a scale compare with those that are certain; what an image's edge cuts counts only if matched.
+    """How the objects at a scale compare with those that are certain, and with those at another scale.
+
+    What an image's edge cuts counts only if it is matched.
 
     Attributes:
-        same: number of objects that are both.
+        same: number of objects that are certain and found at the scale.
         lost_px: diameters of the certain objects that are not found at the scale.
-        other: number of objects at the scale that are not certain.
+        alike: number of objects at the scale that are not certain, but of the size of those that are, and apart from
+            them, as dim somas are; none at a scale at which they would be larger than the network knows, where it
+            outlines haze.
+        missed: number of such objects at the other scale that are not found at this one.
+        odd: number of all others at the scale: of another size, or pieces of certain ones, or around them.
         area: median factor from the area of a certain object to that of the same object at the scale; NaN if none is.
     """
 
     same: int
     lost_px: Floats
-    other: int
+    alike: int
+    missed: int
+    odd: int
     area: float
 
     @property
-    def different(self) -> int:
-        """Number of objects that are not both."""
-        return len(self.lost_px) + self.other
+    def wrong(self) -> int:
+        """Number of objects that are lost, missed or odd."""
+        return len(self.lost_px) + self.missed + self.odd
 
     @property
     def share(self) -> float:
-        """Of all objects those that are both, TP / (TP + FP + FN); 1 where there is nothing."""
-        return self.same / (self.same + self.different) if self.same + self.different else 1.0
+        """Of all objects those that are found and not odd, as TP / (TP + FP + FN); 1 where there is nothing."""
+        right = self.same + self.alike
+        return right / (right + self.wrong) if right + self.wrong else 1.0
+
+    @property
+    def certain_share(self) -> float:
+        """Of the certain objects and those at the scale, those that are both; 1 where there is nothing."""
+        total = self.same + len(self.lost_px) + self.alike + self.odd
+        return self.same / total if total else 1.0
 
 
 @dataclass
@@ -180,11 +195,15 @@ class Scales:
             best = np.maximum(best, best_iou(part.labels_YX, other.within(part), count))
         for other in larger:
             best = np.maximum(best, best_iou(part.within(other), other.labels_YX, count))
-        low_px, high_px = self.segmenter.intended_use.diameter_px or (0.0, math.inf)
+        low_px, _ = self.segmenter.intended_use.diameter_px or (0.0, math.inf)
         px = diameters_of(part.labels_YX, count)
-        scaled = px * STEP**step
-        known = (scaled >= low_px) & (scaled <= high_px) & (px <= LARGEST_SHARE * self.shorter_px)
+        known = (px * STEP**step >= low_px) & (px <= self._largest_px(step)) & (px <= LARGEST_SHARE * self.shorter_px)
         return np.where(known & (best > SAME_IOU), best * part.found.confidence, 0.0)
+
+    def _largest_px(self, step: float) -> float:
+        """Diameter in the images' own pixels of the largest objects that the network knows at a scale."""
+        use = self.segmenter.intended_use.diameter_px
+        return math.inf if use is None else use[1] / STEP**step
 
     @property
     def least_support(self) -> float:
@@ -220,19 +239,37 @@ class Scales:
 
     def compared(self, step: float, certain: Certain, *, other: float) -> Comparison:
         """The objects at a scale against the certain ones, where both this and another scale were segmented."""
-        same = others = 0
+        same = alike = missed = odd = 0
         lost, factors = [np.empty(0)], [np.empty(0)]
+        typical_px = float(np.median(certain.diameters_px)) if len(certain.diameters_px) else math.nan
         for part, at_other, true_YX in zip(self.seen[step], self.seen[other], certain.labels, strict=True):
             shown = at_other if other > step else part
-            true, labels = shown.cut(true_YX), part.within(shown)
+            true, labels, others = shown.cut(true_YX), part.within(shown), at_other.within(shown)
             one, two, iou, factor = _overlapping(true, labels)
             found = iou > SAME_IOU
             same += int(found.sum())
             lost.append(certain.diameters_px[_unmatched(true, one[found]) - 1])
-            others += len(_unmatched(labels, two[found]))
             factors.append(factor[found])
+            here, there = (
+                _alike(image, true, typical_px, self._largest_px(at)) for image, at in ((labels, step), (others, other))
+            )
+            alike += len(here)
+            odd += len(np.setdiff1d(_unmatched(labels, two[found]), here))
+            of_other, _, iou, _ = _overlapping(others, labels)
+            missed += len(np.setdiff1d(there, of_other[iou > SAME_IOU]))
         areas = np.concatenate(factors)
-        return Comparison(same, np.concatenate(lost), others, float(np.median(areas)) if len(areas) else math.nan)
+        area = float(np.median(areas)) if len(areas) else math.nan
+        return Comparison(same, np.concatenate(lost), alike, missed, odd, area)
+
+
+def _alike(labels_YX: Labels, certain_YX: Labels, typical_px: float, largest_px: float) -> NDArray[np.integer]:
+    """The labels of about this diameter that share hardly a pixel with certain objects; none at the image's edge."""
+    n = int(labels_YX.max(initial=0))
+    px = diameters_of(labels_YX, n)
+    shared = np.bincount(labels_YX[certain_YX > 0], minlength=n + 1)[1:]
+    apart = shared <= APART * np.pi / 4 * px**2
+    ids = np.flatnonzero((px > typical_px / ONE_SIZE) & (px < min(typical_px * ONE_SIZE, largest_px)) & apart) + 1
+    return np.setdiff1d(ids, at_edge(labels_YX))
 
 
 def _unmatched(labels_YX: Labels, matched: NDArray[np.integer]) -> NDArray[np.integer]:

@@ -18,6 +18,7 @@ from somanet.segmentation.inference.burnt_in import BurntIn
 from somanet.segmentation.inference.clipping import MOST_SHARE, Clipping, clipping_of
 from somanet.segmentation.inference.contrast import contrast_of
 from somanet.segmentation.inference.haze import HazeRule
+from somanet.segmentation.inference.hot_pixels import without_hot_pixels
 from somanet.segmentation.inference.instances import probabilities_to_labels, refined
 from somanet.segmentation.inference.known_maps import KnownMaps
 from somanet.segmentation.inference.rescaling import predict_rescaled, settings_at
@@ -163,6 +164,10 @@ class Segmenter:
         return looks_inverted(to_unit(image)) if self.inverted is None else self.inverted
 
     @property
+    def _objects_may_be_dark(self) -> bool:
+        return all(network.intended_use.modality is None for network in self.networks)
+
+    @property
     def _may_invert(self) -> bool:
         return any(n.intended_use.modality is None and n.spec.input != "rgb" for n in self.networks)
 
@@ -219,15 +224,18 @@ class Segmenter:
     def _objects_are_dark(self, image: NDArray[Any]) -> bool:
         from somanet.segmentation.network.inputs import looks_inverted, to_unit
 
-        if any(network.intended_use.modality is not None for network in self.networks):
+        if not self._objects_may_be_dark:
             return False
         return self.inverted if self._may_invert and self.inverted is not None else looks_inverted(to_unit(image))
 
     def _filled(self, image: NDArray[Any]) -> Filled:
-        """The image with all pixels that hold no data filled, and where these are."""
+        """The image without hot pixels, all pixels that hold no data filled, and where these are."""
+        shown = image if self.burnt_in is None else self.burnt_in.removed_from(image)
+        filled, missing = fill_missing(shown)
+        if not self._objects_may_be_dark:
+            filled = without_hot_pixels(filled)
         if self.burnt_in is None:
-            return fill_missing(image)
-        filled, missing = fill_missing(self.burnt_in.removed_from(image))
+            return Filled(filled, missing)
         covered = self.burnt_in.mask_YX
         return Filled(filled, covered if missing is None else covered | missing)
 

@@ -45,8 +45,8 @@ IN_MOST = 0.75
 CLEAR_OBJECTS = 15
 """So many certain objects of one image speak for all images of a movie, if these look alike at their own size."""
 MORE_OBJECTS, FEWER_ERRORS = 0.02, 2
-"""Images are rescaled where the share of objects that are certain is higher by so much, and so many fewer objects are
-lost or uncertain: one object more or less is chance."""
+"""Images are rescaled where the share of objects that are right is higher by so much, and so many fewer are lost,
+missed or odd: one object more or less is chance."""
 SETTLED = 0.7
 """That share at an image's own size from which no larger one is tried, if somas have about the typical size."""
 GAINED = 0.1
@@ -201,7 +201,7 @@ class _Evidence:
     @property
     def settled(self) -> bool:
         """Whether the images' own size is plainly a good one."""
-        return self.fits and self.n >= self.needed and self.at(0).share >= SETTLED
+        return self.fits and self.n >= self.needed and self.at(0).certain_share >= SETTLED
 
     def at(self, step: float, other: float = 0) -> Comparison:
         """How right a scale is, where it and another one were segmented."""
@@ -221,7 +221,7 @@ class _Evidence:
             rescale=round(STEP**step, 4),
             n_objects=sum(map(len, px)),
             n_agreeing=len(agreeing),
-            agreement=round(self.at(step).share, 3),
+            agreement=round(self.at(step).certain_share, 3),
             diameter_px=round(float(np.median(agreeing)), 2) if len(agreeing) else None,
         )
 
@@ -286,8 +286,8 @@ def _decide(evidence: _Evidence) -> SizeEstimate:
         n_objects=evidence.n,
         n_lost=len(chosen.lost_px),
         lost_px=round(float(np.median(chosen.lost_px)), 2) if len(chosen.lost_px) else None,
-        n_found=chosen.same + chosen.other,
-        n_uncertain=chosen.other,
+        n_found=chosen.same + chosen.alike + chosen.odd,
+        n_uncertain=chosen.alike + chosen.odd,
         doubt=doubt,
         scales=evidence.shown(),
     )
@@ -317,7 +317,7 @@ def _better(evidence: _Evidence, diameter_px: float) -> tuple[float, Comparison]
     step = min(max(step, FEWEST_STEPS), MOST_STEPS)
     evidence.scales.climb(step)  # its objects are compared with the certain ones, and add none
     own, typical = evidence.at(0, step), evidence.at(step)
-    gained, fewer = typical.share - own.share, own.different - typical.different
-    more = gained >= MORE_OBJECTS and fewer >= FEWER_ERRORS
-    tighter = gained >= -MORE_OBJECTS and typical.area < TIGHTER * own.area
+    fewer = own.wrong - typical.wrong
+    more = typical.share - own.share >= MORE_OBJECTS and fewer >= FEWER_ERRORS
+    tighter = fewer >= 0 and typical.area < TIGHTER * own.area
     return (step, typical) if more or tighter else (0.0, own)

@@ -113,12 +113,27 @@ def test_a_scale_is_compared_with_what_is_certain() -> None:
     thin, other, cut = (5, 25, 12, 9), (30, 30, 12, 12), (50, 70, 10, 12)
     seen.seen[2] = part(one, thin, other, cut)
     found = seen.compared(2, certain, other=0)
-    assert (found.same, found.other, found.different) == (2, 1, 2)
+    assert (found.same, found.alike, found.missed, found.odd, found.wrong) == (2, 1, 0, 0, 1)
     assert found.lost_px == pytest.approx([2 * 12 / math.sqrt(math.pi)])
-    assert found.share == 2 / 4
+    assert (found.share, found.certain_share) == (3 / 4, 2 / 4)
     assert found.area == pytest.approx((1 + 9 / 12) / 2)
     whole = seen.compared(0, certain, other=2)
-    assert (whole.share, whole.area) == (1.0, 1.0)
+    assert (whole.same, whole.missed, whole.wrong, whole.share, whole.area) == (3, 1, 1, 3 / 4, 1.0)
+
+
+def test_what_is_neither_certain_nor_like_it_is_odd() -> None:
+    """Beside a certain square of 14 px: one of 6 px, one of 14 px apart, and one that overlaps it by half."""
+    one = (20, 20, 14, 14)
+    seen = scales(own=part(one), above=part(one))
+    certain = seen.certain()
+    seen.seen[2] = part(one, (5, 60, 6, 6), (40, 40, 14, 14))
+    assert seen.compared(2, certain, other=0)[3:5] == (
+        0,
+        1,
+    )  # the one of 14 px is larger than is known at twice the size
+    seen.seen[-2] = part((5, 60, 6, 6), (40, 40, 14, 14), (20, 24, 14, 20))
+    found = seen.compared(-2, certain, other=0)
+    assert (found.alike, found.odd) == (1, 2)
 
 
 def test_a_larger_scale_is_compared_where_it_was_seen() -> None:
@@ -131,8 +146,8 @@ def test_a_larger_scale_is_compared_where_it_was_seen() -> None:
     small[5:17, 5:17] = 1
     seen.seen[2] = [Part(slice(0, 60), slice(35, 70), Segmented(small, np.ones(1), np.ones(1)))]
     there, here = seen.compared(2, certain, other=0), seen.compared(0, certain, other=2)
-    assert (there.same, len(there.lost_px), there.other) == (1, 1, 0)
-    assert (here.same, len(here.lost_px), here.other) == (3, 0, 0)
+    assert (there.same, len(there.lost_px), there.odd) == (1, 1, 0)
+    assert (here.same, len(here.lost_px), here.odd) == (3, 0, 0)
 
 
 def test_nothing_is_nothing_else_than_nothing() -> None:
@@ -140,7 +155,7 @@ def test_nothing_is_nothing_else_than_nothing() -> None:
     certain = seen.certain()
     assert len(certain.diameters_px) == 0
     found = seen.compared(0, certain, other=1)
-    assert (found.share, found.different) == (1.0, 0)
+    assert (found.share, found.certain_share, found.wrong) == (1.0, 1.0, 0)
     assert math.isnan(found.area)
 
 

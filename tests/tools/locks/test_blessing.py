@@ -169,7 +169,7 @@ def test_a_training_leaves_the_hashes_that_its_lock_has(project: Project) -> Non
 def test_a_change_that_alters_labels_is_refused(project: Project) -> None:
     before = (project.root / "dvc.lock").read_bytes()
     start = git(project.root, "rev-parse", "HEAD")
-    drop = "_drop_small(labels, settings.min_area_px)"
+    drop = "_drop_small(labels, settings.min_area_px, min_cut_px)"
     edit(project, f"renumber({drop})", f"renumber(ndimage.grey_erosion({drop}, size=3))")  # a pixel less all round
     assert len(problems(project.root, base=start)) == 2
     with pytest.raises(

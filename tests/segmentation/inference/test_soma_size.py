@@ -91,6 +91,14 @@ def disks(diameter: float, *, rows: int = 3, columns: int = 4, value: int = 230)
     return np.where(inside, value, image).astype(np.uint8)
 
 
+def beside(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two images one above the other, on the same background."""
+    image = np.full((one.shape[0] + other.shape[0], max(one.shape[1], other.shape[1])), 20, np.uint8)
+    image[: one.shape[0], : one.shape[1]] = one
+    image[one.shape[0] :, : other.shape[1]] = other
+    return image
+
+
 @pytest.mark.parametrize("diameter", [4, 7, 60, 90])
 def test_somas_of_any_size_are_brought_to_the_typical_one(diameter: int) -> None:
     """12 disks of one size: their diameter, and 20 / diameter, at most 4."""
@@ -130,6 +138,13 @@ def test_small_somas_that_are_outlined_too_widely_are_rescaled() -> None:
     assert found.doubt == ""
     assert found.rescale == pytest.approx(20 / 11, rel=0.15)
     assert estimate([disks(9)]).rescale == 1
+
+
+def test_dim_somas_that_are_found_as_stored_are_not_lost() -> None:
+    """As above, and twelve dim disks of 9 px that vanish when the image is rescaled: tighter outlines cost them."""
+    dim = disks(9, value=150)
+    assert estimate([beside(disks(9), dim)], margin_px=1, vanishing=True).rescale == 1
+    assert estimate([beside(disks(9), dim)], margin_px=1).rescale == pytest.approx(20 / 11, rel=0.15)
 
 
 def test_several_frames_count_together() -> None:
@@ -220,14 +235,6 @@ def test_objects_within_objects_are_a_doubt() -> None:
     found = estimate([image], threshold_downscaled=60)
     assert found.rescale == 1
     assert found.doubt == "there are objects of 36 px within objects of 90 px"
-
-
-def beside(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Two images one above the other, on the same background."""
-    image = np.full((one.shape[0] + other.shape[0], max(one.shape[1], other.shape[1])), 20, np.uint8)
-    image[: one.shape[0], : one.shape[1]] = one
-    image[one.shape[0] :, : other.shape[1]] = other
-    return image
 
 
 def test_two_sizes_are_found_where_one_scale_shows_both() -> None:

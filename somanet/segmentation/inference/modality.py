@@ -25,6 +25,8 @@ TAIL_PERCENT, TAIL_RATIO = 0.2, 2.0
 brightest, although the darkest 5 % of pixels, by which an exposure is measured, are still background."""
 OVER_EXPOSED = 0.3
 """Share of pixels at the largest value from which an image of dark objects may be fluorescence, over-exposed."""
+FEW_LEVELS = (4, 16)
+"""Of an image of so many grey levels, rounding decides which of its tails is longer: read noise, and nothing else."""
 DETAIL_SHARE = 12
 """Share of the longer side: anything smaller counts as a detail."""
 STAIN_RATIO, STAIN_RMS = 0.03, 0.004
@@ -40,6 +42,8 @@ def not_fluorescence(image: NDArray[np.generic]) -> str | None:
     Args:
         image: as :func:`somanet.segmentation.network.inputs.to_unit` takes it; not blank.
     """
+    if _is_empty(image):
+        return None
     unit_YXC = to_unit(image)
     spread, ratio = _second_colour(unit_YXC)
     intensity = unit_YXC[::2, ::2].mean(axis=-1) / (255.0 if unit_YXC.dtype == np.uint8 else 1.0)
@@ -56,6 +60,16 @@ def not_fluorescence(image: NDArray[np.generic]) -> str | None:
     if ratio > MERGE_RATIO and spread > MERGE_RMS:
         return "several colours on a dark background, as of merged channels"
     return None
+
+
+def _is_empty(image: NDArray[np.generic]) -> bool:
+    """Whether an image of whole numbers shows no more than a few neighbouring grey levels, as of read noise."""
+    if not np.issubdtype(image.dtype, np.integer):
+        return False
+    grey = image[::2, ::2]
+    low, high = np.percentile(grey, (TAIL_PERCENT, 100 - TAIL_PERCENT))
+    fewest, most = FEW_LEVELS
+    return bool(fewest <= high - low + 1 <= most) and len(np.unique(grey)) >= fewest
 
 
 def _details_are_dark(intensity_YX: NDArray[np.floating]) -> bool:

@@ -219,3 +219,14 @@ def test_over_exposed_fluorescence_is_named_where_it_looks_like_bright_field() -
     assert share > 50
     assert f"{share:.0f} % of the pixels are at the ceiling" in (not_fluorescence(image) or "")
     assert "ceiling" not in (not_fluorescence((image * 0.7 + np.arange(200) % 7).astype(np.uint8)) or "")
+
+
+@pytest.mark.parametrize("spread", [1.0, 1.5, 2.0])
+def test_read_noise_alone_is_no_bright_field(spread: float) -> None:
+    """Whole numbers around 100: which tail is longer is rounding. Dark objects of two levels are still told."""
+    for seed in range(12):
+        noise = np.random.default_rng(seed).normal(100, spread, (90, 130))
+        assert not_fluorescence(np.rint(noise).astype(np.uint16)) is None
+    y, x = np.mgrid[:90, :130]
+    disks = (y % 30 - 15) ** 2 + (x % 30 - 15) ** 2 <= 16
+    assert not_fluorescence(np.where(disks, 60, 160).astype(np.uint8)) is not None

@@ -18,8 +18,8 @@ the same somas."""
 MANY_LOST, SHARE_LOST = 3, 0.2
 """From so many objects, and this share, on it is said that no scale shows all."""
 MANY_UNCERTAIN, SHARE_UNCERTAIN = 5, 0.4
-"""From so many objects, and this share, on it is said that they are not found again: of 116 images with somas, real and
-simulated, one of five reached it, and most objects are false where it is reached (``python -m benchmarks.certain``)."""
+"""From so many objects of another size, and this share, on it is said that they are not found again at any other scale
+(``python -m benchmarks.certain``)."""
 
 
 def diameters_px(labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:

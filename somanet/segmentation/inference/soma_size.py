@@ -101,7 +101,7 @@ class SizeEstimate(Settings):
     n_found: int = 0
     """Number of objects found there, in the images that told the size; uncertain ones at edges do not count."""
     n_uncertain: int = 0
-    """Those of them that are not certain at any scale."""
+    """Those of them that are not certain at any scale, nor apart and of the size of those that are."""
     doubt: str = ""
     """Why the size could not be told, so that nothing was rescaled; empty if there is no doubt."""
     scales: tuple[ScaleAgreement, ...] = ()
@@ -287,7 +287,7 @@ def _decide(evidence: _Evidence) -> SizeEstimate:
         n_lost=len(chosen.lost_px),
         lost_px=round(float(np.median(chosen.lost_px)), 2) if len(chosen.lost_px) else None,
         n_found=chosen.same + chosen.alike + chosen.odd,
-        n_uncertain=chosen.alike + chosen.odd,
+        n_uncertain=chosen.odd,
         doubt=doubt,
         scales=evidence.shown(),
     )

@@ -66,7 +66,7 @@ def _is_empty(image: NDArray[np.generic]) -> bool:
     """Whether an image of whole numbers shows no more than a few neighbouring grey levels, as of read noise."""
     if not np.issubdtype(image.dtype, np.integer):
         return False
-    grey = image[::2, ::2]
+    grey = image[::2, ::2].astype(np.int64)
     low, high = np.percentile(grey, (TAIL_PERCENT, 100 - TAIL_PERCENT))
     fewest, most = FEW_LEVELS
     return bool(fewest <= high - low + 1 <= most) and len(np.unique(grey)) >= fewest

@@ -142,6 +142,7 @@ def main() -> None:
             "`somanet doctor`."
         )
     except KeyboardInterrupt:
+        print("\nInterrupted: what was finished stays.", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         if any(words in str(error) for words in _OUT_OF_MEMORY):

@@ -3,7 +3,8 @@
 `graph.onnx` holds everything but the weights of the convolutions, which are those of `model.safetensors`. Its metadata
 name the weights that it belongs to, and some of the logits that torch gave when it was written
 (:func:`somanet.segmentation.export.stored.store_graphs`): the engine is compared with these each time.
-`graph_int8.onnx` is the same network in 8 bits, compared with logits that ONNX Runtime gave.
+`graph_int8.onnx` is the same network in 8 bits, compared with logits that ONNX Runtime gave. The SHA-256 of both are in
+`config.json`: a damaged graph in 8 bits may differ from an intact one as little as one processor does from another.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ GRAPH, GRAPH_INT8 = "graph.onnx", "graph_int8.onnx"
 INT8_TOLERANCE = 0.08
 """Largest mean difference of a logit in 8 bits. Where a processor's 32-bit sums in the first convolution end on the
 other side of a rounding, whole levels differ: 0.01 to 0.04. Sums that overflow give 0.9, 32 bits 0.12."""
+GRAPHS = "graphs"
+"""Section of `config.json`: the SHA-256 of each graph by the name of its file."""
 WEIGHTS_SHA256, LOGITS = "weights_sha256", "logits"
 """Its metadata: the weights that it belongs to, and logits of :func:`example_images` at :data:`SAMPLED`, as JSON."""
 SAMPLED = np.s_[:, :, ::16, ::16]
@@ -80,6 +83,8 @@ def _opened(path: Path, eight_bits: bool, threads: int) -> Checkpoint:
     config = read_config(folder)
     spec = ModelSpec.model_validate(config["model"])
     digest = sha256_file(folder / WEIGHTS)
+    if sha256_file(path) != config.get(GRAPHS, {}).get(path.name):
+        raise ValueError("its SHA-256 is not the one in config.json")
     engine = OnnxRuntimeEngine(
         path.read_bytes(),
         weights=weights_of_convolutions(load_file(folder / WEIGHTS)),

@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from somanet.core.errors import SomaNetError
-from somanet.core.files import atomic_path
+from somanet.core.files import atomic_path, write_json
+from somanet.core.hashing import sha256_file
 from somanet.segmentation.engines.eager import EagerEngine
 from somanet.segmentation.engines.graph import example_images, to_onnx
 from somanet.segmentation.engines.onnxruntime_engine import PRECISION, OnnxRuntimeEngine
 from somanet.segmentation.engines.stored_graph import (
     GRAPH,
     GRAPH_INT8,
+    GRAPHS,
     LOGITS,
     SAMPLED,
     WEIGHTS_SHA256,
     weights_of_convolutions,
 )
 from somanet.segmentation.export.eight_bits import in_8_bits
-from somanet.segmentation.network.checkpoint import WEIGHTS, load_checkpoint
+from somanet.segmentation.network.checkpoint import CONFIG, WEIGHTS, load_checkpoint, read_config
 from somanet.segmentation.network.inputs import to_input
 from somanet.simulation import Variety, neuron_crops
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def store_graphs(folder: Path) -> tuple[Path, Path]:
-    """Write the graphs of a checkpoint into its folder, in 32 and in 8 bits; returns the files.
+    """Write the graphs of a checkpoint into its folder, in 32 and in 8 bits, and their SHA-256; returns the files.
 
     The exporter multiplies the weights of a convolution by a factor per channel, which stands for the batch norm behind
     it. The stored graphs do the same: they have the factors, and the names of the weights. So they are small, and the
@@ -51,10 +53,12 @@ def store_graphs(folder: Path) -> tuple[Path, Path]:
     small = _without_weights(in_8_bits(graph, typical_images(loaded.spec)), loaded, folder)
     own = _own_weights(loaded)
     in_int8 = OnnxRuntimeEngine(small.SerializeToString(), weights=own)
-    return (
+    written = (
         _write(folder / GRAPH, whole, loaded, EagerEngine(loaded.model), {}),
         _write(folder / GRAPH_INT8, small, loaded, in_int8, {PRECISION: "float32+int8"}),
     )
+    write_json(folder / CONFIG, {**read_config(folder), GRAPHS: {path.name: sha256_file(path) for path in written}})
+    return written
 
 
 def typical_images(spec: ModelSpec) -> Iterator[Float32]:

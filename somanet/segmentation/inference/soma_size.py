@@ -3,7 +3,7 @@
 A network segments an object alike at every scale at which it has a size that the network knows, and differently
 elsewhere: it misses small somas, and sees parts of large ones or haze that has no size of its own. So the images are
 segmented at a series of scales, and the objects that are certain at any of them (see
-:mod:`somanet.segmentation.inference.scales`) tell how large somas are, and how many of them are found at the images'
+:mod:`somanet.segmentation.inference.certain`) tell how large somas are, and how many of them are found at the images'
 own size and at another one: images are rescaled only where that finds more of them, or outlines them more tightly. One
 image of a movie will do if it leaves no doubt that somas have about the typical size, as most do.
 """
@@ -20,18 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.core.settings import Settings
+from somanet.segmentation.inference.certain import Certain, Comparison, certain_objects, compared, least_support
 from somanet.segmentation.inference.haze import rule_for
 from somanet.segmentation.inference.known_maps import KnownMaps
 from somanet.segmentation.inference.overlooked import overlooked_spots
-from somanet.segmentation.inference.scales import (
-    FEWEST_STEPS,
-    MOST_STEPS,
-    STEP,
-    Certain,
-    Comparison,
-    Scales,
-    diameters_of,
-)
+from somanet.segmentation.inference.scales import FEWEST_STEPS, MOST_STEPS, STEP, Scales, diameters_of
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
@@ -168,7 +161,7 @@ class _Evidence:
     @cached_property
     def certain(self) -> Certain:
         """All certain objects."""
-        return self.scales.certain()
+        return certain_objects(self.scales)
 
     def climb(self, step: float) -> None:
         """Segment the images at another scale, too."""
@@ -205,7 +198,7 @@ class _Evidence:
 
     def at(self, step: float, other: float = 0) -> Comparison:
         """How right a scale is, where it and another one were segmented."""
-        return self.scales.compared(step, self.certain, other=other)
+        return compared(self.scales, step, self.certain, other=other)
 
     def shown(self) -> tuple[ScaleAgreement, ...]:
         """Every scale in numbers."""
@@ -214,8 +207,8 @@ class _Evidence:
     def _shown(self, step: float) -> ScaleAgreement:
         parts = self.scales.seen[step]
         px = [diameters_of(part.labels_YX, len(part.found.confidence)) for part in parts]
-        least = self.scales.least_support
-        certain = [self.scales.support(step, n) >= least for n in range(len(parts))]
+        least = least_support(self.scales)
+        certain = [support >= least for support in self.scales.supports(step)]
         agreeing = np.concatenate([one[which] for one, which in zip(px, certain, strict=True)])
         return ScaleAgreement(
             rescale=round(STEP**step, 4),

@@ -42,7 +42,7 @@ class Block(Asked):
         frames: their numbers, among the frames that are analysed.
         empty: those that get no labels, which are not read.
         digests: of each frame, by :func:`digest_of`.
-        rescale, inverted, burnt_in: what was decided for the whole movie, see
+        rescale, inverted, burnt_in, second_look: what was decided for the whole movie, see
             :class:`somanet.segmentation.inference.segmenter.Segmenter`.
         path: the label movie to write.
     """
@@ -53,6 +53,7 @@ class Block(Asked):
     rescale: float | None
     inverted: bool | None
     burnt_in: BurntIn | None
+    second_look: bool
     path: Path
 
     @property
@@ -62,7 +63,13 @@ class Block(Asked):
 
     def decided(self, segmenter: Segmenter) -> Segmenter:
         """This process's segmenter with what was decided."""
-        return replace(segmenter, rescale=self.rescale, inverted=self.inverted, burnt_in=self.burnt_in)
+        return replace(
+            segmenter,
+            rescale=self.rescale,
+            inverted=self.inverted,
+            burnt_in=self.burnt_in,
+            second_look=self.second_look,
+        )
 
 
 @dataclass(frozen=True)

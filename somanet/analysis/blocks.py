@@ -154,6 +154,7 @@ class Blocks:
             rescale=segmenter.rescale,
             inverted=segmenter.inverted,
             burnt_in=segmenter.burnt_in,
+            second_look=segmenter.second_look,
             path=labels,
         )
 

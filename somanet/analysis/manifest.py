@@ -51,6 +51,7 @@ def provenance_of(
         "median_diameter_px": segmentation.get("median_diameter_px"),
         "size": segmentation.get("size"),
         "n_haze": segmentation.get("n_haze"),
+        "second_look": segmentation.get("second_look"),
         "clipping": segmentation.get("clipping"),
         "appearance": segmentation.get("appearance"),
         **({"model": network} if network["sha256"] else _given(segmentation)),

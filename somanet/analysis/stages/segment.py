@@ -82,6 +82,7 @@ def segment_movie(
         "rescale": found.rescale,
         "size": None if found.size is None else found.size.model_dump(mode="json"),
         "n_haze": found.n_haze,
+        "second_look": found.second_look,
         "serves": segmenter.intended_use.model_dump(mode="json"),
         "any_modality": any_modality,
         "blank_frames": list(found.blank_frames),

@@ -34,6 +34,7 @@ class Found:
         appearance: how the objects look; None for a network of which it is not known how they should.
         blank_frames: blank frames of a movie, which get no labels.
         burnt_in: where a scale bar or a time stamp is burnt into a movie, in words; None if nowhere.
+        second_look: bright objects hid others, which were looked for in the image or in all frames of the movie.
     """
 
     objects: pd.DataFrame
@@ -45,6 +46,7 @@ class Found:
     appearance: Appearance | None = None
     blank_frames: tuple[int, ...] = ()
     burnt_in: str | None = None
+    second_look: bool = False
 
     @property
     def diameters_px(self) -> NDArray[np.float64]:
@@ -75,5 +77,6 @@ def segment_image(segmenter: Segmenter, image: NDArray[Any]) -> tuple[NDArray[np
         bool(decided.inverted),
         segmented.clipping,
         appearance_of(decided, objects),
+        second_look=segmented.n_hidden > 0,
     )
     return segmented.labels_YX, found

@@ -240,6 +240,7 @@ def _record_of(item: Input, found: Found) -> dict[str, Any]:
         "rescale": found.rescale,
         "size": None if found.size is None else found.size.model_dump(mode="json"),
         "n_haze": found.n_haze,
+        "second_look": found.second_look,
         "clipping": None if found.clipping is None else found.clipping.model_dump(mode="json"),
         "appearance": None if found.appearance is None else found.appearance.model_dump(mode="json"),
     }
@@ -269,6 +270,7 @@ def _label_movie(segmenter: Segmenter, item: Input, path: Path) -> Found:
         found.appearance,
         found.blank_frames,
         None if found.burnt_in is None else found.burnt_in.in_words,
+        found.second_look,
     )
 
 

@@ -72,6 +72,7 @@ class LabelledMovie:
         burnt_in: scale bars and time stamps, which got no labels; None if there are none.
         clipping: pixels at the ceiling in all frames; None where dark objects are looked for.
         appearance: how the objects look; None for a network of which it is not known how they should.
+        second_look: bright objects hid others in frames seen before, so all frames were looked at twice.
     """
 
     somas: pd.DataFrame
@@ -84,6 +85,7 @@ class LabelledMovie:
     burnt_in: BurntIn | None = None
     clipping: Clipping | None = None
     appearance: Appearance | None = None
+    second_look: bool = False
 
 
 def label_movie(
@@ -156,6 +158,7 @@ def label_movie(
         burnt_in=burnt_in,
         clipping=watch.clipping,
         appearance=appearance_of(segmenter, somas),
+        second_look=segmenter.second_look,
     )
 
 

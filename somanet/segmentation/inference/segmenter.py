@@ -22,6 +22,7 @@ from somanet.segmentation.inference.hot_pixels import without_hot_pixels
 from somanet.segmentation.inference.instances import probabilities_to_labels, refined
 from somanet.segmentation.inference.known_maps import KnownMaps
 from somanet.segmentation.inference.rescaling import predict_rescaled, settings_at
+from somanet.segmentation.inference.second_look import Look, looked_again
 from somanet.segmentation.inference.temperature_scaling import apply_temperature, to_logits
 from somanet.segmentation.network.checkpoint import Checkpoint
 from somanet.segmentation.network.missing import Filled, fill_missing
@@ -54,6 +55,7 @@ class Segmented(NamedTuple):
         contrast: n numbers, see :func:`somanet.segmentation.inference.contrast.contrast_of`.
         n_haze: number of objects that were left out as haze.
         clipping: pixels at the image's ceiling; None of dark objects, and if `Segmenter.as_outlined`.
+        n_hidden: number of objects, the last ones, that only a second look shows.
     """
 
     labels_YX: NDArray[np.int32]
@@ -61,6 +63,7 @@ class Segmented(NamedTuple):
     contrast: NDArray[np.float64]
     n_haze: int = 0
     clipping: Clipping | None = None
+    n_hidden: int = 0
 
     @classmethod
     def none(cls, shape_YX: tuple[int, int]) -> Segmented:
@@ -87,6 +90,8 @@ class Segmenter:
         as_outlined: objects as the network outlines them, without refinement, and their mean probability as
             confidence, whatever the first network's settings: the size estimate needs no more.
         known: maps of images at their own scale that need not be computed again.
+        second_look: objects that much brighter ones hide are looked for, too, with networks for fluorescence
+            (:mod:`somanet.segmentation.inference.second_look`).
 
     Raises:
         SomaNetError: no networks, networks with different outputs, or another number of test-time augmentations.
@@ -100,6 +105,7 @@ class Segmenter:
     burnt_in: BurntIn | None = None
     as_outlined: bool = False
     known: KnownMaps | None = field(default=None, repr=False, compare=False)
+    second_look: bool = True
 
     def __post_init__(self) -> None:
         if self.tta not in get_args(Tta):
@@ -151,6 +157,11 @@ class Segmenter:
         looks = [self.inverts(image) for image in images]
         return dataclasses.replace(self, inverted=2 * sum(looks) > len(looks))
 
+    def looking(self, images: Sequence[NDArray[Any]]) -> Segmenter:
+        """The same, with a second look at all images of a movie only if that shows more in one of some frames."""
+        twice = self.second_look and any(self.segment(image).n_hidden for image in images)
+        return dataclasses.replace(self, second_look=twice)
+
     def without(self, burnt_in: BurntIn | None) -> Segmenter:
         """The same for the frames of a movie into which a scale bar or a time stamp is burnt."""
         return dataclasses.replace(self, burnt_in=burnt_in)
@@ -187,7 +198,21 @@ class Segmenter:
     def segment(self, image: NDArray[Any]) -> Segmented:
         """Labels of an image YX or YXC, and the confidence in and contrast of each; none on pixels without data."""
         image, missing = self._filled(image)
-        maps = self._known_maps(image)
+        first = self._look(image, image, missing)
+        looks_twice = self.second_look and not self.as_outlined and not self._objects_may_be_dark
+        found = (
+            looked_again(first, image, partial(self._look, image, missing=missing), missing) if looks_twice else first
+        )
+        counted = not self._objects_are_dark(image) and not self.as_outlined
+        clipping = clipping_of(image, found.labels_YX, missing=missing) if counted else None
+        if clipping is not None and clipping.share >= MOST_SHARE and self.intended_use.modality != "fluorescence":
+            clipping = None
+        n_hidden = len(found.confidence) - len(first.confidence)
+        return Segmented(found.labels_YX, found.confidence, found.contrast, found.n_haze, clipping, n_hidden)
+
+    def _look(self, image: NDArray[Any], shown: NDArray[Any], missing: NDArray[np.bool_] | None) -> Look:
+        """The objects of an image, as the networks see them in what they are shown of it."""
+        maps = self._known_maps(image) if shown is image else list(self._maps(shown))
         probabilities_CYX, dark = _mean(maps), self._objects_are_dark(image)
         outlined_YX = _without(self._to_labels(probabilities_CYX), missing)
         probability = self._mean_probability(outlined_YX, maps)
@@ -200,15 +225,11 @@ class Segmenter:
         labels_YX = self._refined(outlined_YX, image, probabilities_CYX, missing)
         if labels_YX is not outlined_YX:
             contrast = contrast_of(image, labels_YX, missing=missing, inverted=dark)
-        fitted = None if self.as_outlined else self.first.object_confidence
+        fitted, confidence = None if self.as_outlined else self.first.object_confidence, probability
         if fitted is not None:
             logits_YX = to_logits(probabilities_CYX[self._soma])
-            probability = fitted.of(mean_inside(outlined_YX, logits_YX))
-        counted = not dark and not self.as_outlined
-        clipping = clipping_of(image, labels_YX, missing=missing) if counted else None
-        if clipping is not None and clipping.share >= MOST_SHARE and self.intended_use.modality != "fluorescence":
-            clipping = None
-        return Segmented(labels_YX, probability, contrast, n_haze, clipping)
+            confidence = fitted.of(mean_inside(outlined_YX, logits_YX))
+        return Look(labels_YX, confidence, contrast, probability, n_haze)
 
     @property
     def _soma(self) -> int:

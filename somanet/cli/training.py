@@ -93,6 +93,7 @@ def train(
     chosen = parse(PretrainParams, values, source="settings")
     model, spec, _ = start_network(chosen.model, seed=options.seed)
     check_outputs(options.output, _report_of(options.output))
+    _keep_earlier(options.output)
     images = _Images(*options.labelled(), others)
     _run(model, spec, chosen.training, images, options, (options.experiment or "train", network or spec.architecture))
 
@@ -142,6 +143,7 @@ def finetune(
     chosen = parse(FinetuneParams, values, source="settings")
     checkpoint = network_folder(start)
     check_outputs(options.output, _report_of(options.output))
+    _keep_earlier(options.output)
     before = read_config(checkpoint).get("crops") if chosen.weights == "pretrained" else None
     parts = _limited(_parts(options, test, test_share, before), chosen, options)
     without_labels = others.read()
@@ -322,6 +324,16 @@ def _run(
         f"Written: {output} (network), {output}_report/ (curves, history, MLflow run)\n"
         f"Next: {typed('predict', 'IMAGES', '--model', output, '--output', 'labels')}"
     )
+
+
+def _keep_earlier(output: Path) -> None:
+    """Of hours of training nothing is lost where another network takes its place."""
+    from somanet.provenance.code import project_root
+    from somanet.training.experiments import is_main_process
+    from somanet.training.experiments.earlier import keep_earlier
+
+    if is_main_process() and (note := keep_earlier(output, root=project_root())):
+        typer.echo(f"note: {note}", err=True)
 
 
 def _report_of(output: Path) -> Path:

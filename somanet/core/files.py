@@ -181,8 +181,8 @@ def remove_output(path: Path) -> None:
 
 
 def _keep_unknown(path: Path) -> None:
-    """Keep under another name what --replace allows to be replaced and SomaNet did not write."""
-    if guard.is_foreign(path):
+    """Keep under another name what is not to be lost: what SomaNet did not write, or the command says so."""
+    if guard.stays(path):
         path.rename(guard.keep(free_name(path, "before")))
 
 

@@ -91,6 +91,7 @@ class _Work:
     replace: bool = False
     command: str = ""
     replaced: Replaced = field(default_factory=Replaced)
+    earlier: set[Path] = field(default_factory=set)
 
 
 _work: list[_Work] = []
@@ -218,9 +219,22 @@ def replacing() -> bool:
     return any(work.replace for work in _work)
 
 
-def is_foreign(path: Path) -> bool:
-    """Whether there is something at an output that this command did not write, and --replace lets it go."""
-    return replacing() and _is_output(path) and os.path.lexists(path) and _why_foreign(path) is not None
+def stays(path: Path) -> bool:
+    """Whether what is at an output stays, under another name, when it is replaced.
+
+    It does if this command did not write it, and --replace lets it go, or if :func:`keep_earlier` says so.
+    """
+    if not os.path.lexists(path) or not _is_output(path):
+        return False
+    if any(real_path(path) in work.earlier for work in _work):
+        return True
+    return replacing() and _why_foreign(path) is not None
+
+
+def keep_earlier(path: Path) -> None:
+    """Have what is at an output of the running command kept under another name, once it is replaced."""
+    if _work:
+        _work[-1].earlier.add(real_path(path))
 
 
 def keep(place: Path) -> Path:

@@ -205,6 +205,7 @@ def block(lab: Path, opened: OpenedNetworks) -> Block:
         rescale=1.0,
         inverted=False,
         burnt_in=None,
+        second_look=False,
         path=lab / "block1.tif",
     )
 
@@ -219,7 +220,7 @@ def test_a_worker_segments_with_what_was_decided_for_the_whole_movie(block: Bloc
     with open_label_movie(block.path) as labels:
         assert [int(frame.max()) for frame in labels] == [2, 0, 2]
     decided = block.decided(opened.segmenter.at(2.0))
-    assert (decided.rescale, decided.inverted, decided.burnt_in) == (1.0, False, None)
+    assert (decided.rescale, decided.inverted, decided.burnt_in, decided.second_look) == (1.0, False, None, False)
 
 
 def test_another_movie_there_is_refused(block: Block) -> None:

@@ -264,6 +264,27 @@ def test_labels_of_other_images_are_not_replaced(bright: Path, tmp_path: Path, k
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.tif", "objects.csv", "predictions.json"}
 
 
+@pytest.mark.parametrize(("option", "part"), [("--channel", "channel"), ("--z", "plane")])
+def test_labels_of_another_part_of_a_file_are_not_replaced(
+    bright: Path, tmp_path: Path, option: str, part: str
+) -> None:
+    """Two channels of one file, or two planes, are two images."""
+    parts = np.stack([photograph(draw(world), np.uint16)[:40, :40] for world in (TWO_SOMAS, THREE_SOMAS)])
+    axes = "TCYX" if part == "channel" else "TZYX"
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.stack([parts, parts]), metadata={"axes": axes})
+    given = ("predict", "a.ome.tif", "--model", bright, "--output", "out")
+    assert somanet(*given, option, "0", cwd=tmp_path) is None
+    before = files_of(tmp_path / "out")
+    error = somanet(*given, option, "1", cwd=tmp_path)
+    assert error is not None
+    assert f"labels of other inputs, which new ones would replace: a.ome.tif of another {part}." in error
+    assert files_of(tmp_path / "out") == before
+    assert somanet(*given, option, "0", cwd=tmp_path) is None
+    assert files_of(tmp_path / "out") == before
+    assert somanet(*given, option, "1", "--replace", cwd=tmp_path) is None
+    assert files_of(tmp_path / "out.before") == before
+
+
 def test_a_folder_of_images_may_grow_and_may_not_shrink(bright: Path, tmp_path: Path) -> None:
     """As a person adds the next day's images; labels of one that is no longer there would be lost."""
     for name in ("a", "b"):

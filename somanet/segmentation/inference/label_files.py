@@ -68,7 +68,7 @@ class Failed(NamedTuple):
 def goes_aside(inputs: Sequence[Input], output: Path) -> bool:
     """Whether a folder holds labels of images that are none of the inputs, and is to be kept as a whole.
 
-    Images are told by their content: `day1/a.tif` and `day2/a.tif` are two.
+    Images are told by their content: `day1/a.tif` and `day2/a.tif` are two, and so are two channels of one file.
 
     Raises:
         SomaNetError: it does, and files may not be replaced.
@@ -79,13 +79,13 @@ def goes_aside(inputs: Sequence[Input], output: Path) -> bool:
     for one in before if isinstance(before, list) else ():
         name = one.get("file")
         if name and (output / name).exists() and not _is_again(one, new.get(name), record):
-            others.append(f"{name} of another image" if name in new else name)
+            others.append(name if name not in new else f"{name} of another {_other_part(one, new[name]) or 'image'}")
     return others_go_aside(output, others, "labels")
 
 
 def _is_again(before: Mapping[str, Any], item: Input | None, record: Mapping[str, Any]) -> bool:
     """Whether an input is the one that labels are of; one that is damaged now passes, and is refused as such."""
-    if item is None or before.get("position") != item.choice.position:
+    if item is None or _other_part(before, item):
         return False
     try:
         own = before.get("sha256")
@@ -99,6 +99,16 @@ def _is_again(before: Mapping[str, Any], item: Input | None, record: Mapping[str
     except Exception:  # whatever it is, it is told where the image is to be segmented
         return True
     return same
+
+
+def _other_part(before: Mapping[str, Any], item: Input) -> str | None:
+    """The kind of part of a file that labels are of another one of: where there are several, one has to be named."""
+    if before.get("position") != item.choice.position:
+        return "position"
+    for name, asked, word in (("channel", item.choice.channel, "channel"), ("z", item.choice.z, "plane")):
+        if None not in (before.get(name), asked) and before.get(name) != asked:
+            return word
+    return None
 
 
 def predict_files(

@@ -104,10 +104,15 @@ def _segmented(manifest: Mapping[str, Any]) -> str:
     settings = dict(parameters.get("segment") or {})
     if "haze" in settings:
         settings["haze"] = _haze(settings["haze"])
+    twice = (
+        " Bright somas hid others at least five times dimmer, so frames were segmented a second time, without what is "
+        "near an outline and exposed for the rest."
+    )
     return (
-        f"Somas were segmented in every frame {several} ({described}; {_settings(settings)}). Each "
-        "frame was linked to the next by the assignment of least cost in distance, overlap, shape and intensity "
-        f"(Jaqaman et al. 2008), with these settings: {_settings(parameters.get('track'))}."
+        f"Somas were segmented in every frame {several} ({described}; {_settings(settings)})."
+        f"{twice if manifest.get('second_look') else ''} Each frame was linked to the next by the assignment of least "
+        "cost in distance, overlap, shape and intensity (Jaqaman et al. 2008), with these settings: "
+        f"{_settings(parameters.get('track'))}."
     )
 
 
@@ -136,6 +141,8 @@ def _network(model: Mapping[str, Any]) -> str:
         encoder = f" with encoder {spec['encoder']}" if spec.get("encoder") else ""
         parts.append(f"{spec['architecture']}{encoder}")
     parts.append(f"SHA-256 of the weights {model.get('sha256')}")
+    if "int8" in str((model.get("engine") or {}).get("precision")):
+        parts.append("computed in 8 bits")
     if model.get("mlflow_run"):
         parts.append(f"trained in MLflow run {model['mlflow_run']}")
     return ", ".join(parts)

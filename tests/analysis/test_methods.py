@@ -23,3 +23,13 @@ def test_what_became_of_haze_is_said(haze: dict[str, float] | None, words: str) 
     manifest = {"model": NETWORK, "parameters": {"segment": {"rescale": 0.38, "haze": haze}, "track": {}}}
     assert f"rescale = 0.38, {words}" in _segmented(manifest)
     assert manifest["parameters"]["segment"]["haze"] == haze
+
+
+def test_frames_that_were_segmented_twice_and_in_8_bits_say_so() -> None:
+    manifest = {"model": NETWORK, "parameters": {"segment": {}, "track": {}}}
+    assert "a second time" not in _segmented({**manifest, "second_look": False})
+    assert "a second time" in _segmented({**manifest, "second_look": True})
+    assert "8 bits" not in _segmented({**manifest, "model": {**NETWORK, "engine": {"precision": "float32"}}})
+    assert "computed in 8 bits" in _segmented(
+        {**manifest, "model": {**NETWORK, "engine": {"precision": "float32+int8"}}}
+    )

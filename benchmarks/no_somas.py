@@ -31,7 +31,8 @@ from somanet.analysis.network import open_networks
 from somanet.core.calibration import Calibration
 from somanet.core.markdown import table
 from somanet.io.movies import open_movie
-from somanet.segmentation.inference.appearance import ENOUGH, appearance_of
+from somanet.segmentation.inference.appearance import appearance_of
+from somanet.segmentation.inference.looks import ENOUGH
 from somanet.segmentation.inference.modality import not_fluorescence
 from somanet.segmentation.inference.objects import measure_objects
 from somanet.segmentation.inference.scales import best_iou

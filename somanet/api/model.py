@@ -21,10 +21,10 @@ from somanet.api.wording import check_positive, in_python, spoken
 from somanet.core.errors import SomaNetError, WrongType
 from somanet.io.decoding import usable
 from somanet.segmentation.engines import EngineName, engine_of
-from somanet.segmentation.inference.appearance import Appearance
 from somanet.segmentation.inference.clipping import Clipping
 from somanet.segmentation.inference.found import segment_image
 from somanet.segmentation.inference.input_files import Input
+from somanet.segmentation.inference.looks import Appearance
 from somanet.segmentation.inference.modality import ModalityInput, check_modality
 from somanet.segmentation.inference.rescaling import rescaling_factor
 from somanet.segmentation.inference.size_warnings import warnings_for
@@ -51,6 +51,7 @@ class Segmentation:
         clipping: the pixels at the image's ceiling (`share`, `merges_somas`); None where dark objects are looked for.
         appearance: how the objects typically look (`like_noise`, `like_points`); None for a network of which it is not
             known how they should.
+        second_look: bright objects hid others, which are the last labels.
     """
 
     labels_YX: NDArray[np.int32]
@@ -61,6 +62,7 @@ class Segmentation:
     notes: tuple[str, ...]
     clipping: Clipping | None
     appearance: Appearance | None
+    second_look: bool
 
 
 class Model:
@@ -145,6 +147,7 @@ class Model:
             notes,
             found.clipping,
             found.appearance,
+            found.second_look,
         )
 
     @cached_property

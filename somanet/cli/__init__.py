@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,10 +35,9 @@ from somanet.cli.guarding import guarding
 from somanet.cli.screen import open_standard_streams, show_notes
 from somanet.core.ending import end_with
 from somanet.core.environment import check_environment, ignore_settings_here
-from somanet.core.errors import SomaNetError, first_line
+from somanet.core.errors import SomaNetError
 from somanet.core.foreign import quiet_libraries
-from somanet.core.mending import library_trouble, missing_library
-from somanet.core.text import printable
+from somanet.core.last_words import in_one_line
 from somanet.core.typed import typed
 
 app = typer.Typer(
@@ -98,62 +96,20 @@ app.command("doctor")(guarding(project.doctor))
 
 _COMMANDS = {one.name for one in app.registered_commands} | {one.name for one in app.registered_groups}
 
-_NO_MEMORY = "error: The memory does not suffice. Close other programs, use a larger computer, or smaller input."
-_OUT_OF_MEMORY = (
-    "std::bad_alloc",
-    "an't allocate memory",
-    "Failed to allocate memory",
-    "Insufficient memory",
-    "out of memory",
-    "can't start new thread",
-)
-"""How compiled libraries (PyTorch, ONNX Runtime, OpenCV, CUDA) word it that memory or threads do not suffice."""
-
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
-
 
 def main() -> None:
     """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
     open_standard_streams()
     quiet_libraries()
     show_notes()
-    try:
-        check_environment()
-        ignore_settings_here()
-        _want_a_command(sys.argv[1:])
-        app()
-    except SomaNetError as error:
-        sys.exit(f"error: {printable(str(error))}")
-    except OSError as error:
-        if trouble := library_trouble(error):
-            sys.exit(f"error: {printable(trouble.line)}")
-        if _folder_is_gone():
-            sys.exit("error: The current folder no longer exists. Change to another one (`cd`), then run again.")
-        # Of the system, the standard output, or a library's own files: no traceback helps.
-        place = error.filename or ("what this command prints" if error.errno is not None else "a library")
-        reason = error.strerror or first_line(error).removesuffix(".")
-        sys.exit(f"error: {printable(str(place))}: {reason}. Check its permissions and the free space, then run again.")
-    except MemoryError:
-        sys.exit(_NO_MEMORY)
-    except ImportError as error:
-        if trouble := library_trouble(error) or missing_library(error):
-            sys.exit(f"error: {printable(trouble.line)}")
-        sys.exit(
-            f"error: A library cannot be loaded ({printable(first_line(error).removesuffix('.'))}). Does the memory "
-            "suffice (`ulimit -v`)? If so, the installation is damaged: install somanet again, and check it with "
-            "`somanet doctor`."
-        )
-    except (KeyboardInterrupt, SystemExit) as ended:  # Typer makes one into the other
-        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
-            raise
-        print("\nInterrupted: what was finished stays.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except Exception as error:
-        if any(words in str(error) for words in _OUT_OF_MEMORY):
-            sys.exit(_NO_MEMORY)
-        raise
+    in_one_line(_run)
+
+
+def _run() -> None:
+    check_environment()
+    ignore_settings_here()
+    _want_a_command(sys.argv[1:])
+    app()
 
 
 def _want_a_command(words: Sequence[str]) -> None:
@@ -163,14 +119,6 @@ def _want_a_command(words: Sequence[str]) -> None:
             f"Expected a command, found {words[0]}. `{typed('predict', words[0], '--output', 'FOLDER')}` segments "
             f"images, `{typed('analyze', words[0], '--output', 'FOLDER')}` a movie."
         )
-
-
-def _folder_is_gone() -> bool:
-    try:
-        os.getcwd()  # noqa: PTH109 - Path.cwd() is this
-    except OSError:
-        return True
-    return False
 
 
 def script() -> None:

@@ -57,6 +57,7 @@ def guarding(
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         replace = values.pop("replace", False)
+        values.update({name: _with_a_name(values[name]) for name in OUTPUTS & set(values)})
         outputs = [path for name in OUTPUTS & set(values) for path in _paths(values[name])]
         outputs += [path.parent / f"{path.name}{ending}" for path in list(outputs) for ending in extra_outputs]
         read = {name: list(_paths(value)) for name, value in values.items() if name not in OUTPUTS}
@@ -99,6 +100,11 @@ def _tell(replaced: Replaced) -> None:
     for folder, paths in groupby(replaced.removed, key=lambda path: path.parent):
         names = listed([path.name for path in paths], most=_SHOWN)
         typer.echo(f"Removed from {_from_here(folder)} (not written by this run): {names}")
+
+
+def _with_a_name(value: Any) -> Any:
+    """An output such as `.` by the name of that folder: other names are made from it."""
+    return real_path(value) if isinstance(value, Path) and not value.name else value
 
 
 def _from_here(path: Path) -> Path:

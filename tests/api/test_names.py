@@ -26,6 +26,7 @@ SIGNATURES = {
         "notes",
         "clipping",
         "appearance",
+        "second_look",
     ],
     "analyze": [
         *("movie", "output", "*model=None", "*pixel_size_um=None", "*frame_interval_min=None", "*times=None"),
@@ -63,6 +64,7 @@ MEMBERS = {
         "notes",
         "objects",
         "rescale",
+        "second_look",
     },
 }
 

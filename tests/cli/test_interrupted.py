@@ -16,6 +16,7 @@ from somanet import cli
 from somanet.core.calibration import Calibration
 from somanet.io.images import write_image
 from somanet.io.movies import write_movie
+from somanet.segmentation.inference.segmenter import Segmenter
 
 LINE = "Interrupted: what was finished stays."
 
@@ -26,9 +27,9 @@ def test_a_command_that_is_interrupted_says_so(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    write_image(tmp_path / "cell.png", np.zeros((64, 80), np.uint8))
+    write_image(tmp_path / "cell.png", np.random.default_rng(0).poisson(50, (64, 80)).astype(np.uint8))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("somanet.analysis.network.open_networks", interrupt)
+    monkeypatch.setattr(Segmenter, "deciding", interrupt)
     monkeypatch.setattr(sys, "argv", ["somanet", "predict", "cell.png", "--output", "labels"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

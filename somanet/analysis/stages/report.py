@@ -126,8 +126,9 @@ def notes_of(folder: Path) -> tuple[str, ...]:
 
 
 def _notes_on_the_picture(segmentation: dict[str, Any]) -> list[str]:
-    from somanet.segmentation.inference.appearance import Appearance, note_on_appearance
+    from somanet.segmentation.inference.appearance import note_on_appearance
     from somanet.segmentation.inference.clipping import Clipping, note_on_clipping
+    from somanet.segmentation.inference.looks import Appearance
 
     clipping, appearance = segmentation.get("clipping"), segmentation.get("appearance")
     notes = (

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somanet.segmentation.inference.appearance import Appearance, appearance_of
+from somanet.segmentation.inference.appearance import appearance_of
 from somanet.segmentation.inference.clipping import Clipping
+from somanet.segmentation.inference.looks import Appearance
 from somanet.segmentation.inference.objects import measure_objects
 from somanet.segmentation.inference.soma_size import SizeEstimate, decide
 

@@ -18,9 +18,9 @@ from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
 from somanet.io.movies import Movie
 
 if TYPE_CHECKING:
-    from somanet.segmentation.inference.appearance import Appearance
     from somanet.segmentation.inference.burnt_in import BurntIn
     from somanet.segmentation.inference.clipping import Clipping
+    from somanet.segmentation.inference.looks import Appearance
     from somanet.segmentation.inference.segmenter import Segmenter
     from somanet.segmentation.inference.soma_size import SizeEstimate
 
@@ -114,10 +114,11 @@ def label_movie(
     from somanet.segmentation.inference.burnt_in import find_burnt_in, sampled
     from somanet.segmentation.inference.modality import sample_indices
     from somanet.segmentation.inference.soma_size import MORE_IMAGES, decide
-    from somanet.segmentation.inference.video import find_blank_frames
+    from somanet.segmentation.inference.video import glance_at
 
     looked_at = counted(movie, movie.n_frames, doing="checking", unit="frame")
-    blank = find_blank_frames(looked_at if elsewhere is None else elsewhere.seen(looked_at))
+    glances = glance_at(looked_at if elsewhere is None else elsewhere.seen(looked_at))
+    blank = glances.blank
     empty = {*blank, *skipped}
     shown = [t for t in range(movie.n_frames) if t not in empty]
     burnt_in = find_burnt_in([movie[shown[n]] for n in sampled(len(shown))])
@@ -126,12 +127,14 @@ def label_movie(
         frames = (movie[shown[n]] for n in numbers)
         return [frame if burnt_in is None else burnt_in.removed_from(frame) for frame in frames]
 
+    seen = clean(sample_indices(len(shown)))
     segmenter, size = decide(
         segmenter,
-        clean(sample_indices(len(shown))),
+        seen,
         more=lambda: clean(np.unique(np.linspace(0, len(shown) - 1, MORE_IMAGES).round().astype(int)).tolist()),
     )
-    segmenter = segmenter.without(burnt_in)
+    strongest = [n for n, t in enumerate(shown) if t == glances.strongest]
+    segmenter = segmenter.looking([*seen, *clean(strongest)]).without(burnt_in)
     if elsewhere is None:
         frames = counted(movie, movie.n_frames, doing="segmenting", unit="frame")
         labelled = labelled_frames(segmenter, frames, empty=empty)

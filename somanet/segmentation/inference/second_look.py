@@ -14,14 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from somanet.segmentation.inference.contrast import contrast_of, intensity_of
+from somanet.segmentation.inference.looks import looks_like_noise
 
 DIMMER = 5.0
-"""Times smaller, the range of intensities outside the outlines from which on it may hide objects."""
+"""Times smaller than that of the whole image, the range of intensities away from bright objects from which on it may
+hide others; objects are bright if they stand out by more than that."""
+MOST_LOOKS = 3
+"""After the first: each at a range at least so many times smaller than the one before."""
 AROUND = 1.0
-"""Diameters around an object, :data:`AROUND_PX` at least, that are not outside: its glow and processes."""
+"""Diameters around a bright object, :data:`AROUND_PX` at least, that are not away from it: its glow and processes."""
 AROUND_PX = 8
 LEAST_OUTSIDE = 0.05
-"""Share of the image that must be outside."""
+"""Share of the image that must be away from bright objects."""
 APART_PX = 3
 """From other objects of one that is added, at least."""
 CONTRAST, CONFIDENCE = 6.0, 0.88
@@ -30,6 +34,8 @@ benchmarks.bright_cells``)."""
 BRIGHTER = 1.25
 """Times the range of intensities that was shown, that of an object from which on it is outlined anew, with more shown:
 what is saturated is outlined with its glow, and specks too small for a soma are taken for somas."""
+SAME_SHARE = 0.5
+"""Of the smaller of an object of the first look and one of the second that share it, if both are the same."""
 
 
 class Look(NamedTuple):
@@ -56,7 +62,10 @@ def looked_again(
     look: Callable[[NDArray[Any]], Look],
     missing: NDArray[np.bool_] | None = None,
 ) -> Look:
-    """The objects of a first look, and those that bright ones among them hide: these last, with the next numbers.
+    """The objects of a first look, dim ones outlined anew, and those that bright ones hide, with the next numbers.
+
+    Nothing is added where what the second look shows looks as what a network draws on noise, clouds and texture (as
+    :class:`somanet.segmentation.inference.looks.Appearance` judges whole images).
 
     Args:
         first: what was found in the image; of fluorescence.
@@ -64,40 +73,104 @@ def looked_again(
         look: finds objects in an image, with a network for fluorescence.
         missing: pixels without data.
     """
-    exposed = _exposed_without(image, first.labels_YX, missing)
-    if exposed is None:
-        return first
-    dark, top = exposed
-    second = look(_up_to(image, top))
-    sure = _sure(first, second, image, missing)
-    if not sure.any():
-        return first
-    brightness = _brightness(image, second.labels_YX)
-    saturated = sure & (brightness - dark > BRIGHTER * (top - dark))
-    found = _with(first, second, sure & ~saturated, image, missing)
-    if saturated.any():
-        third = look(_up_to(image, float(np.median(brightness[saturated]))))
-        found = _with(found, third, _sure(found, third, image, missing), image, missing)
+    intensity = intensity_of(image)
+    ceiling = float(np.percentile(intensity if missing is None else intensity[~missing], 99.9))
+    found = first
+    for _ in range(MOST_LOOKS):
+        exposed = _exposed_for_dim(found, intensity, ceiling, missing)
+        if exposed is None:
+            break
+        more = look(_up_to(image, exposed.top))
+        others = ~_touching(more, exposed.bright_YX)
+        if looks_like_noise(more.probability[others], more.contrast[others]):
+            break
+        saturated = _brightness(intensity, more.labels_YX) - exposed.dark > BRIGHTER * (exposed.top - exposed.dark)
+        found = _outlined_anew(found, more, others & ~saturated, image, missing)
+        sure = others & _sure(found, more, image, missing)
+        found = _with(found, more, sure & ~saturated, image, missing)
+        if (sure & saturated).any():
+            brightness = float(np.median(_brightness(intensity, more.labels_YX)[sure & saturated]))
+            again = look(_up_to(image, brightness))
+            found = _with(found, again, _sure(found, again, image, missing), image, missing)
+        ceiling = exposed.top
     return found
 
 
-def _exposed_without(
-    image: NDArray[Any], labels_YX: NDArray[np.integer], missing: NDArray[np.bool_] | None
-) -> tuple[float, float] | None:
-    """The middle and the largest of the intensities outside the outlines; None if the image is exposed for these."""
-    areas = np.bincount(labels_YX.ravel())[1:]
-    if not len(areas):
+class _Exposed(NamedTuple):
+    """The middle and the largest of the intensities away from bright objects, and these with what is too near them."""
+
+    dark: float
+    top: float
+    bright_YX: NDArray[np.bool_]
+
+
+def _exposed_for_dim(
+    found: Look, intensity: NDArray[np.float64], ceiling: float, missing: NDArray[np.bool_] | None
+) -> _Exposed | None:
+    """How to show an image without its bright objects; None if it is exposed for what is away from these.
+
+    Args:
+        found: its objects.
+        intensity: of the image, YX.
+        ceiling: the largest intensity that was shown.
+        missing: pixels without data.
+    """
+    n = len(found.confidence)
+    ground = found.labels_YX == 0 if missing is None else (found.labels_YX == 0) & ~missing
+    if not n or not ground.any():
         return None
-    diameter_px = 2 * float(np.sqrt(np.median(areas) / np.pi))
-    outside = _distance(labels_YX) > max(AROUND_PX, AROUND * diameter_px)
-    intensity = intensity_of(image)
+    dark = float(np.median(intensity[ground]))
+    areas = np.bincount(found.labels_YX.ravel(), minlength=n + 1)[1:]
+    means = np.bincount(found.labels_YX.ravel(), intensity.ravel(), minlength=n + 1)[1:] / np.maximum(areas, 1)
+    is_bright = means - dark > (ceiling - dark) / DIMMER
+    if not is_bright.any():
+        return None
+    distance_YX = _distance(np.concatenate([[False], is_bright])[found.labels_YX])
+    diameter_px = 2 * float(np.sqrt(np.median(areas[is_bright]) / np.pi))
+    outside = distance_YX > max(AROUND_PX, AROUND * diameter_px)
     if missing is not None:
         outside &= ~missing
     if np.count_nonzero(outside) < LEAST_OUTSIDE * outside.size:
         return None
-    dark, top = (float(q) for q in np.percentile(intensity[outside], (50, 99.9)))
-    bright = float(np.percentile(intensity if missing is None else intensity[~missing], 99.9))
-    return (dark, top) if dark < top < dark + (bright - dark) / DIMMER else None
+    top = float(np.percentile(intensity[outside], 99.9))
+    if not dark < top < dark + (ceiling - dark) / DIMMER:
+        return None
+    return _Exposed(dark, top, distance_YX <= APART_PX)
+
+
+def _touching(look: Look, mask_YX: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which objects have pixels in a mask."""
+    return np.bincount(look.labels_YX[mask_YX], minlength=len(look.probability) + 1)[1:] > 0
+
+
+def _outlined_anew(
+    found: Look, more: Look, which: NDArray[np.bool_], image: NDArray[Any], missing: NDArray[np.bool_] | None
+) -> Look:
+    """The objects that were found, with the outlines of another look's where some of these are the same objects.
+
+    At the exposure of a bright object dim ones are outlined too small.
+    """
+    n, n_more = len(found.probability), len(more.probability)
+    both = np.bincount(
+        found.labels_YX.ravel() * (n_more + 1) + more.labels_YX.ravel(), minlength=(n + 1) * (n_more + 1)
+    )
+    over = both.reshape(n + 1, n_more + 1)
+    smaller = np.minimum(over.sum(axis=1, keepdims=True), over.sum(axis=0, keepdims=True))
+    same = (over / np.maximum(smaller, 1) >= SAME_SHARE)[1:, 1:]
+    same &= (same.sum(axis=1, keepdims=True) == 1) & (
+        same.sum(axis=0, keepdims=True) == 1
+    )  # none joins or divides others
+    own, other = np.nonzero(same & which)
+    if not len(own):
+        return found
+    numbers = np.zeros(n_more + 1, np.int32)
+    numbers[other + 1] = own + 1
+    kept_YX = np.where(np.isin(found.labels_YX, own + 1), 0, found.labels_YX)
+    labels_YX = np.where(kept_YX > 0, kept_YX, numbers[more.labels_YX]).astype(np.int32)
+    confidence, probability = found.confidence.copy(), found.probability.copy()
+    confidence[own], probability[own] = more.confidence[other], more.probability[other]
+    contrast = contrast_of(image, labels_YX, missing=missing)
+    return Look(labels_YX, confidence, contrast, probability, found.n_haze)
 
 
 def _up_to(image: NDArray[Any], top: float) -> NDArray[Any]:
@@ -105,18 +178,16 @@ def _up_to(image: NDArray[Any], top: float) -> NDArray[Any]:
     return shown
 
 
-def _brightness(image: NDArray[Any], labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
+def _brightness(intensity: NDArray[np.float64], labels_YX: NDArray[np.integer]) -> NDArray[np.float64]:
     """Each object's largest intensity."""
     brightest = np.zeros(int(labels_YX.max(initial=0)) + 1)
-    np.maximum.at(brightest, labels_YX.ravel(), intensity_of(image).ravel())
+    np.maximum.at(brightest, labels_YX.ravel(), intensity.ravel())
     return brightest[1:]
 
 
 def _sure(found: Look, more: Look, image: NDArray[Any], missing: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     """Which objects of another look are apart from those that were found, and surely objects."""
-    n = len(more.probability)
-    taken = _distance(found.labels_YX) <= APART_PX
-    apart = np.bincount(more.labels_YX[taken], minlength=n + 1)[1:] == 0
+    apart = ~_touching(more, _distance(found.labels_YX) <= APART_PX)
     sure = np.asarray(apart & (more.probability >= CONFIDENCE))
     if sure.any():  # one whose contrast is unknown is not sure
         sure[sure] = _with(found, more, sure, image, missing).contrast[len(found.contrast) :] >= CONTRAST
@@ -145,7 +216,7 @@ def _numbered(labels_YX: NDArray[np.int32], which: NDArray[np.bool_]) -> NDArray
     return np.concatenate([[0], np.where(which, np.cumsum(which), 0)])[labels_YX].astype(np.int32)
 
 
-def _distance(labels_YX: NDArray[np.integer]) -> NDArray[np.float32]:
+def _distance(labels_YX: NDArray[Any]) -> NDArray[np.float32]:
     """Of every pixel from the nearest object, in px."""
     outside = (labels_YX == 0).astype(np.uint8)
     return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)

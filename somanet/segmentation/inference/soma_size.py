@@ -109,9 +109,6 @@ def decide(
 ) -> tuple[Segmenter, SizeEstimate | None]:
     """Decide once for all frames of a movie, or an image, whether they are inverted and how far they are rescaled.
 
-    For several images also whether they are looked at twice, see
-    :meth:`somanet.segmentation.inference.segmenter.Segmenter.looking`.
-
     Args:
         segmenter: the network or networks; a factor that it has is kept.
         images: a few frames of the movie, or the image.
@@ -124,7 +121,7 @@ def decide(
     decided = segmenter.deciding(images)
     typical_px = decided.intended_use.typical_px
     if segmenter.rescale is not None or typical_px is None or not images:
-        return _looking(decided, images), None
+        return decided, None
     decided = replace(decided, known=KnownMaps())
     evidence = _gathered(decided, images, typical_px, of_movie=more is not None)
     if more is not None and 0 < evidence.n < ENOUGH_OBJECTS * len(evidence.scales.images):
@@ -133,14 +130,9 @@ def decide(
             evidence = _gathered(decided, frames, typical_px, of_movie=True)
     estimate = _decide(evidence)
     if estimate.rescale != 1 or decided.known is None:
-        return _looking(replace(decided, rescale=estimate.rescale, known=None), images), estimate
+        return replace(decided, rescale=estimate.rescale, known=None), estimate
     decided.known.close()
-    return _looking(decided.at(1.0), images), estimate
-
-
-def _looking(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> Segmenter:
-    """An image by itself is looked at twice where it needs to be."""
-    return segmenter.looking(images) if len(images) > 1 else segmenter
+    return decided.at(1.0), estimate
 
 
 def estimate_size(segmenter: Segmenter, images: Sequence[NDArray[Any]]) -> SizeEstimate | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from somanet.core.ending import end_with
-from somanet.core.errors import SomaNetError
+from somanet.core.foreign import quiet_libraries
+from somanet.core.last_words import in_one_line
 from somanet.io.datasets.layouts import LabelledImage
 
 THREADS = 2
@@ -26,16 +26,14 @@ def stage(main: Callable[..., None], *arguments: str, network: bool = False) -> 
     """
 
     def run() -> None:
-        try:
-            if network and not os.environ.get("OMP_NUM_THREADS"):
-                import torch
+        if network and not os.environ.get("OMP_NUM_THREADS"):
+            import torch
 
-                torch.set_num_threads(THREADS)
-            main(*arguments)
-        except SomaNetError as error:
-            sys.exit(f"error: {error}")
+            torch.set_num_threads(THREADS)
+        main(*arguments)
 
-    end_with(run)
+    quiet_libraries()
+    end_with(lambda: in_one_line(run))
 
 
 def echo(line: str) -> None:

@@ -11,9 +11,10 @@ import pytest
 from scipy import ndimage
 
 from somanet.analysis.network import open_networks
-from somanet.segmentation.inference.appearance import Appearance, appearance_of, note_on_appearance
+from somanet.segmentation.inference.appearance import appearance_of, note_on_appearance
 from somanet.segmentation.inference.found import segment_image
 from somanet.segmentation.inference.haze import HazeRule
+from somanet.segmentation.inference.looks import Appearance
 from somanet.segmentation.inference.objects import measure_objects
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import Checkpoint

@@ -14,11 +14,11 @@ from somanet.core.errors import SomaNetError, explain
 from somanet.core.hashing import sha256_file
 from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import read_labels, write_image
-from somanet.segmentation.inference.appearance import Appearance
 from somanet.segmentation.inference.clipping import Clipping
 from somanet.segmentation.inference.found import Found
 from somanet.segmentation.inference.input_files import Input, find_inputs
 from somanet.segmentation.inference.label_files import Failed, Labelled, predict_files
+from somanet.segmentation.inference.looks import Appearance
 from somanet.segmentation.inference.segmenter import Segmented, Segmenter
 from somanet.segmentation.inference.size_warnings import warnings_for
 from somanet.segmentation.inference.soma_size import SizeEstimate

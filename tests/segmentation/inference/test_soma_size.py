@@ -56,9 +56,6 @@ class Knows:
     def deciding(self, _images: object) -> Knows:
         return self
 
-    def looking(self, _images: object) -> Knows:
-        return self
-
     def segment(self, image: NDArray[Any]) -> Segmented:
         factor = self.rescale or 1.0
         shape = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))

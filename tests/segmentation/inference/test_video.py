@@ -24,6 +24,14 @@ def noise(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(100, 5, SHOWN.shape).astype(np.uint16)
 
 
+def hot(frame: np.ndarray) -> np.ndarray:
+    """The same with one pixel in a hundred brighter by 1,000."""
+    pixels = np.random.default_rng(5).permutation(frame.size)[: frame.size // 100]
+    brighter = frame.copy()
+    brighter.ravel()[pixels] += 1000
+    return brighter
+
+
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
     return Segmenter((Checkpoint(bright_network().eval(), ModelSpec(), "0" * 64),))
@@ -38,6 +46,8 @@ def segmenter() -> Segmenter:
         ([BLACK, BLACK], (0, 1)),
         ([noise(1), noise(2)], ()),  # nothing to compare with
         ([SHOWN, SHOWN // 4], ()),  # dim is not blank
+        ([SHOWN, SHOWN, noise() + SHOWN // 400], ()),  # nor a hundred times dimmer, 120 counts over noise of 5
+        ([SHOWN, SHOWN, hot(noise())], (2,)),
     ],
 )
 def test_blank_frames_are_found(frames: list[np.ndarray], blank: tuple[int, ...]) -> None:

@@ -104,7 +104,7 @@ def _reading(about: Mapping[str, Any], movie: Path) -> list[object]:
 
 def _own_scale(movie: Path, about: Mapping[str, Any]) -> FileCalibration:
     """What a movie's file says of its scale; nothing where it is not there."""
-    choices = {name: about.get(name) for name in _CHOICES}
+    choices: dict[str, Any] = {name: about.get(name) for name in _CHOICES}
     try:
         with open_movie(movie, **choices, allow_truncated=bool(about.get("truncated"))) as opened:
             return opened.file_calibration

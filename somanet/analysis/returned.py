@@ -78,7 +78,7 @@ def taking_back(result: Path, file: Path, earlier: Path | None, *, movie: Path |
             recorded = read(earlier, movie_sha256=base.about["sha256"], position=base.position)
             header, edits = recorded.header, recorded.edits
             shutil.copyfile(earlier, path)
-        labels = None if base.labels is None else stack.enter_context(open_movie(base.labels))
+        labels = None if base.labels is None else stack.enter_context(open_movie(base.labels, labels=True))
         same = (header.labels_sha256, header.tracks_sha256) == (base.header.labels_sha256, base.header.tracks_sha256)
         corrected = apply(labels, read_tracks_of(base.tracks.parent), edits, same=same)
         new = _differences(base, corrected, file, stack)

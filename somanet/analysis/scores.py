@@ -37,7 +37,7 @@ def score_tracks(movie: ProjectMovie, folder: Path) -> dict[str, Any]:
         for kind, least in MIN_REFERENCE_FRAMES.items()
     }
     if movie.reference_labels is not None:
-        with open_movie(movie.reference_labels) as reference_masks, open_labels(folder) as labels:
+        with open_movie(movie.reference_labels, labels=True) as reference_masks, open_labels(folder) as labels:
             if labels is not None:
                 checked = CheckedFrames(reference_masks, str(movie.reference_labels))
                 scores["masks"] = track_scores(match_masks(checked, labels))

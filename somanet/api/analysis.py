@@ -65,7 +65,7 @@ def analyze(
         z: of Z stacks: the plane's number from 0, or `max` for a maximum projection.
         axes: what the file's axes mean, in its order, if it says otherwise, such as `TYX`.
         position: the stage position, scene or series, if the file has several: its name, or its number from 0.
-        allow_truncated: analyse the complete frames of a truncated TIFF.
+        allow_truncated: analyse the complete frames of a truncated TIFF or zarr.
         any_modality: also analyse microscopy outside the network's intended use, such as bright field.
         tracks: instead of a network: a file of tracks that were made or corrected elsewhere; those that come from
             SomaNet's own results of this movie become corrections of these, which a warning says.

@@ -69,7 +69,7 @@ def analyze(
     axes: Axes = None,
     position: Position = None,
     allow_truncated: Annotated[
-        bool, typer.Option("--allow-truncated", help="Analyse the complete frames of a truncated TIFF.")
+        bool, typer.Option("--allow-truncated", help="Analyse the complete frames of a truncated TIFF or zarr.")
     ] = False,
     model: Models = None,
     diameter: Diameter = None,

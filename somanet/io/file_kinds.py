@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from somanet.core.problems import FileProblem
 
 READ_BYTES = 520
 """Enough of a file to tell."""
@@ -71,6 +75,21 @@ def found_instead(head: bytes) -> str:
     """The same as the end of a sentence, a full stop and the way out; of unknown bytes the first of them."""
     known = describe_kind(head)
     return f"{known[0]}. {known[1]}" if known else f"a file that starts with {head[:8]!r}. {_FIJI}"
+
+
+def is_zipped_zarr(path: Path, files: Iterable[str] = ()) -> bool:
+    """Whether a file is a zip of a zarr, by its name or by those of the files in it."""
+    names = [PurePosixPath(name).name for name in files]
+    return path.name.lower().endswith(".zarr.zip") or (path.suffix.lower() == ".zip" and "zarr.json" in names)
+
+
+def zipped_zarr(path: Path) -> FileProblem:
+    """What to do with a zip of a zarr."""
+    return FileProblem(
+        f"{path}: expected a zarr folder, found it in a zip, which is not read. Unpack it into a folder whose name "
+        "ends in .zarr, and name that.",
+        "not an image",
+    )
 
 
 def _is_text(head: bytes) -> bool:

@@ -31,10 +31,10 @@ def open_label_movie(path: Path | str) -> Movie:
         FileProblem: several channels, or frames of several planes; or as for :func:`somanet.io.movies.open_movie`.
     """
     try:
-        return open_movie(path)
+        return open_movie(path, labels=True)
     except StackProblem as stack:
         try:
-            return open_movie(path, axes="TYX")
+            return open_movie(path, axes="TYX", labels=True)
         except FileProblem:
             raise FileProblem(
                 f"{path}: expected a label image for each frame, found a Z stack for each. Save one plane of it.",
@@ -160,7 +160,12 @@ def _write_zarr(
         group = zarr.open_group(str(temporary), mode="w", zarr_format=3)
         group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
         array = group.create_array(
-            "0", shape=shape, chunks=(1, *shape[1:]), dtype=dtype, dimension_names=["t", "y", "x"]
+            "0",
+            shape=shape,
+            chunks=(1, *shape[1:]),
+            dtype=dtype,
+            dimension_names=["t", "y", "x"],
+            config={"write_empty_chunks": True},  # else frames without objects look like a copy that was interrupted
         )
         for t, frame in enumerate(frames):
             array[t] = frame

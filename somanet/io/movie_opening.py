@@ -12,7 +12,7 @@ from somanet.core.guard import protect
 from somanet.core.limits import FRAMES
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_movie_size, check_pixels
-from somanet.io.file_kinds import READ_BYTES, describe_kind
+from somanet.io.file_kinds import READ_BYTES, describe_kind, is_zipped_zarr, zipped_zarr
 from somanet.io.images import IMAGE_SUFFIXES
 from somanet.io.movie_base import Movie
 from somanet.io.movie_layout import Wanted
@@ -60,6 +60,7 @@ def open_movie(
     axes: str | None = None,
     position: int | str | None = None,
     allow_truncated: bool = False,
+    labels: bool = False,
 ) -> Movie:
     """Open a movie for reading one frame at a time.
 
@@ -73,8 +74,9 @@ def open_movie(
             axis of a bare zarr array, are planes if this is given, else time points.
         axes: what the file's axes mean, where it says otherwise: see :class:`~somanet.io.movie_layout.Wanted`.
         position: name or index (from 0) of the stage position, scene or series, if there are several.
-        allow_truncated: also open a truncated TIFF, as the frames before the cut; the movie is then marked
+        allow_truncated: also open a truncated TIFF or zarr, as the frames before the cut; the movie is then marked
             ``truncated``.
+        labels: the frames are label images, of which a zarr may leave out chunks of background.
 
     Returns:
         The movie, a context manager. ``file_calibration`` has the scale in the file's metadata.
@@ -92,7 +94,7 @@ def open_movie(
         raise FileProblem(f"{path}: no such file. Check the path.", "missing")
     wanted = Wanted(channel, z, axes, position)
     with parsing(path, "a movie", remedy="Is it damaged, or another format? Fetch it again."), parsed_once():
-        movie = _open(path, wanted, allow_truncated)
+        movie = _open(path, wanted, allow_truncated, labels)
     try:
         height, width = movie.shape_YX
         check_pixels(height, width, path)
@@ -108,10 +110,10 @@ def open_movie(
     return movie
 
 
-def _open(path: Path, wanted: Wanted, allow_truncated: bool) -> Movie:
+def _open(path: Path, wanted: Wanted, allow_truncated: bool, labels: bool) -> Movie:
     # The readers are imported here: PyAV and zarr take a second, which TIFF users are spared.
     if not path.is_file():
-        return _open_several(path, wanted)
+        return _open_several(path, wanted, allow_truncated, labels)
     suffix = path.suffix.lower()
     if suffix in (*VIDEO_SUFFIXES, *VENDOR_SUFFIXES):
         _check_kind_of(path, suffix)
@@ -143,7 +145,7 @@ def _open(path: Path, wanted: Wanted, allow_truncated: bool) -> Movie:
     raise _not_read(path)
 
 
-def _open_several(path: Path, wanted: Wanted) -> Movie:
+def _open_several(path: Path, wanted: Wanted, allow_truncated: bool, labels: bool) -> Movie:
     """A folder, or a pattern of names."""
     if path.is_dir():
         from somanet.io.zarr_metadata import METADATA
@@ -151,7 +153,7 @@ def _open_several(path: Path, wanted: Wanted) -> Movie:
         if path.suffix == ".zarr" or any((path / marker).exists() for marker in METADATA):
             from somanet.io.movie_zarr import ZarrMovie
 
-            return ZarrMovie(path, wanted)
+            return ZarrMovie(path, wanted, allow_truncated=allow_truncated, labels=labels)
     from somanet.io.movie_series import SeriesMovie
 
     return SeriesMovie(path, wanted)
@@ -189,6 +191,8 @@ def _vendor(extra: str, path: Path) -> Callable[[Path, Wanted], Movie]:
 
 def _not_read(path: Path) -> FileProblem:
     """Why a file is not read, and the way out."""
+    if is_zipped_zarr(path):
+        return zipped_zarr(path)
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return FileProblem(

@@ -18,6 +18,7 @@ from somanet.io.declared_size import check_pixels
 from somanet.io.movie_base import Movie, project
 from somanet.io.movie_layout import Layout, Wanted, find_layout
 from somanet.io.scale import square_um, to_minutes, to_um
+from somanet.io.zarr_chunks import find_stored
 from somanet.io.zarr_decoding import bounded
 from somanet.io.zarr_metadata import METADATA, check_zarr, n_chunks
 
@@ -27,11 +28,11 @@ MARKERS = METADATA
 class ZarrMovie(Movie):
     """A zarr array read one time point at a time (see :class:`Movie`).
 
-    A missing chunk reads as the fill value: zarr omits empty chunks on purpose, so a lost chunk cannot be told from an
-    empty one. ``check_movie`` notes blank frames.
+    A missing chunk reads as the fill value, and a program may omit empty chunks on purpose:
+    :func:`~somanet.io.zarr_chunks.find_stored` tells which are missing. Of labels, omitted chunks are background.
     """
 
-    def __init__(self, path: Path, wanted: Wanted) -> None:
+    def __init__(self, path: Path, wanted: Wanted, *, allow_truncated: bool = False, labels: bool = False) -> None:
         self.path, self.files = path, (path,)
         check_zarr(path)
         with parsing(path, "a zarr array or OME-Zarr image"):
@@ -50,6 +51,23 @@ class ZarrMovie(Movie):
         self._frames_per_chunk = self._array.chunks[times[0]] if times else 1
         y_um, x_um, interval = (image.scale.get(axis) for axis in "yxt")
         self.file_calibration = FileCalibration(square_um(x_um, y_um, str(path)), interval)
+        if not labels:
+            self._check_stored(allow_truncated)
+
+    def _check_stored(self, allow_truncated: bool) -> None:
+        """Refuse a movie whose end is missing, or end it there; note chunks that are missing before."""
+        stored = find_stored(Path(self.path, self._array.path), self._array, self._layout, self.path)
+        self.notes = (stored.note,) if stored.note else ()
+        if stored.end == self.n_frames:
+            return
+        if not allow_truncated:
+            raise FileProblem(
+                f"{self.path}: the zarr is truncated: of {self.n_frames} frames, it lacks frame {stored.end} and all "
+                "after it. Was a copy interrupted? Fetch it again. If they are lost, or were black and therefore left "
+                f"out: --allow-truncated analyses frames 0 to {stored.end - 1}.",
+                "truncated",
+            )
+        self.n_frames, self.truncated = stored.end, True
 
     def _find_layout(self, image: _Image, wanted: Wanted) -> Layout:
         axes, shape = image.axes, self._array.shape

@@ -92,7 +92,7 @@ def find_contacts(results: Results, diameter_px: float) -> dict[int, list[Contac
     found = {}
     groups = {int(str(t)): rows[["y_px", "x_px"]].to_numpy(float) for t, rows in results.tracks.groupby("frame")}
     assert results.base.labels is not None
-    with open_movie(results.base.labels) as labels:  # its own: two threads cannot read one file
+    with open_movie(results.base.labels, labels=True) as labels:  # its own: two threads cannot read one file
         for t in counted(sorted(groups), len(groups), doing="looking for somas that touch", unit="frame"):
             centres = [(float(y), float(x)) for y, x in groups[t]]
             if contacts := touching(partial(labels.frame, t), centres, REACH_DIAMETERS * diameter_px):

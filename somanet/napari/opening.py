@@ -187,7 +187,7 @@ def check_same_movie(source: MovieSource, results: Results) -> None:
 
 
 def _read_results(base: Base, stack: ExitStack) -> Results:
-    labels = None if base.labels is None else stack.enter_context(open_movie(base.labels))
+    labels = None if base.labels is None else stack.enter_context(open_movie(base.labels, labels=True))
     if labels is None:
         raise SomaNetError(
             f"{base.result} has no outlines: its tracks came without a label movie, so there are no masks to correct. "

@@ -49,7 +49,7 @@ def open_labels(folder: Path, *, scratch: Path | None = None) -> Iterator[Movie 
     """
     for name in (names.LABELS_TIFF, names.LABELS_ZARR):
         if (folder / name).exists():
-            opened = open_movie(folder / name)
+            opened = open_movie(folder / name, labels=True)
             with opened if scratch is None else keeping(opened, scratch, compressed=True) as labels:
                 yield labels
             return

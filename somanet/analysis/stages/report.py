@@ -93,8 +93,9 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     if blank := segmentation["blank_frames"]:
         notes.append(
             f"{len(blank)} of {metadata['n_frames']} frames {'is' if len(blank) == 1 else 'are'} blank "
-            f"({listed(blank)}, counted from 0); cells were "
-            "tracked across them, and they do not count as observed time."
+            f"({listed(blank)}, counted from 0); "
+            + ("cells were tracked across them, and " if _lie_between(blank, metadata["n_frames"]) else "")
+            + "they do not count as observed time."
         )
     if not tracking["n_tracks"]:
         notes.append(why_no_cells(metadata, segmentation, tracking, scale_of(metadata)))
@@ -123,6 +124,13 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     if corrections := tracking.get("corrections"):
         notes += notes_on_corrections(corrections)
     return tuple(notes)
+
+
+def _lie_between(frames: Sequence[int], n_frames: int) -> bool:
+    """Whether some of the frames have others before and after them, as those at the ends of a movie have not."""
+    given = set(frames)
+    others = [t for t in range(n_frames) if t not in given]
+    return bool(others) and any(others[0] < t < others[-1] for t in given)
 
 
 def _notes_on_the_picture(segmentation: dict[str, Any]) -> list[str]:

@@ -46,7 +46,7 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
         scratch_folder(folder / "tracking") as scratch,
         source.using(about).keeping_frames(scratch) as source,
         source.open() as movie,
-        keeping(open_movie(masks / names.MASKS), scratch, compressed=True) as mask_movie,
+        keeping(open_movie(masks / names.MASKS, labels=True), scratch, compressed=True) as mask_movie,
         FrameFile(scratch, compressed=True) as separated,
         Progress(3, doing="tracking", unit="pass") as progress,
     ):

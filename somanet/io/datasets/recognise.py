@@ -14,6 +14,7 @@ from somanet.core.problems import FileProblem
 from somanet.io.datasets.challenge import challenge_files
 from somanet.io.datasets.coco import CocoImage, read_coco
 from somanet.io.datasets.sources import Source
+from somanet.io.file_kinds import is_zipped_zarr, zipped_zarr
 from somanet.io.images import IMAGE_SUFFIXES
 from somanet.io.label_names import PICKLE_ENDING, bare_name, image_name, sort_out
 
@@ -119,6 +120,8 @@ def label_images(source: Source) -> dict[str, str]:
 
 def _no_images(source: Source) -> SomaNetError:
     documents = [name for name in source.files if name.lower().endswith(".json")]
+    if is_zipped_zarr(source.path, documents):
+        return zipped_zarr(source.path)
     if not documents:
         found, next_step = f"{len(source.files)} other files", "Is this the folder you meant?"
     else:

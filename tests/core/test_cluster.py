@@ -16,7 +16,6 @@ from somanet.core import cluster
 from somanet.core.cluster import Work, existing_cluster, run_tasks
 from somanet.core.errors import SomaNetError
 
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process can be stopped there")
 
 

@@ -4,7 +4,7 @@ import sys
 
 
 def run() -> None:
-    """Run the command line. Ctrl-C at any time from here on, imports included, ends with 130 and no words."""
+    """Run the command line. Ctrl-C at any time from here on ends with 130, during imports without words."""
     from somanet.core.mending import python_trouble
 
     if trouble := python_trouble():

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from somanet.core.errors import SomaNetError
 from somanet.core.names import InsidePath, Name
 from somanet.core.settings import (
     Fraction,
@@ -27,7 +28,15 @@ from somanet.training.paper.settings import StudyParams
 from somanet.training.settings import FinetuneParams, PretrainParams
 from somanet.training.sweep.settings import SweepParams
 
-InferenceDevice = Annotated[str, AfterValidator(check_device)]
+
+def _as_device(wanted: str) -> str:
+    try:
+        return check_device(wanted)
+    except SomaNetError as error:
+        raise ValueError(str(error)) from error  # so that the message names the setting
+
+
+InferenceDevice = Annotated[str, AfterValidator(_as_device)]
 """Where a network computes: `auto`, `cpu`, `cuda`, `cuda:1`, …"""
 PooledScore = Literal["iou", "precision", "recall", "f1", "accuracy", "mean_ap"]
 """Scores of a data set for which higher is better, and which its per-image table has."""

@@ -138,6 +138,8 @@ def test_an_unknown_key_gets_its_nearest(assignment: str, words: str) -> None:
         ("data.simulated.crop_px=8", "data.simulated.crop_px"),
         ("finetune.paper_last3.start=papr", "finetune.paper_last3.start is 'papr'; pretrain has ['compact', 'paper']"),
         ("plotted=nothing", "plotted is 'nothing'; finetune has"),
+        ("segment.device=nonsense", "segment.device: Unknown device 'nonsense'; expected auto, cpu, cuda, cuda:N"),
+        ("evaluate.device=cuda1", "evaluate.device: Unknown device 'cuda1'"),
         ("evaluate.thresholds=[0.5, 1.5]", "evaluate.thresholds.1: Input should be less than 1, found 1.5"),
     ],
 )

@@ -110,6 +110,10 @@ _OUT_OF_MEMORY = (
 """How compiled libraries (PyTorch, ONNX Runtime, OpenCV, CUDA) word it that memory or threads do not suffice."""
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
+
+
 def main() -> None:
     """Run the command line; an error the user can fix becomes one line on stderr and exit status 1."""
     open_standard_streams()
@@ -141,9 +145,11 @@ def main() -> None:
             "suffice (`ulimit -v`)? If so, the installation is damaged: install somanet again, and check it with "
             "`somanet doctor`."
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:  # Typer makes one into the other
+        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
+            raise
         print("\nInterrupted: what was finished stays.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if any(words in str(error) for words in _OUT_OF_MEMORY):
             sys.exit(_NO_MEMORY)

@@ -203,12 +203,12 @@ def fit_persistent_walk(msd: Msd, *, sigma_um: float | None = None) -> Persisten
     warnings = []
     if math.isnan(speed):
         warnings.append("The mean squared displacement is not above the noise: there is no persistent walk to fit.")
-    if persistence < lag[0]:
+    elif persistence < lag[0]:
         warnings.append(
             f"The persistence time is shorter than the shortest lag ({lag[0]:.2g} h): only S²P = "
             f"{speed**2 * persistence:.3g} µm²/h is known, not S and P apart."
         )
-    if persistence > lag[-1]:
+    elif persistence > lag[-1]:
         warnings.append(f"The persistence time is longer than the longest lag ({lag[-1]:.2g} h): it is not known.")
     return PersistentWalk(speed, persistence, sigma, tuple(warnings))
 

@@ -21,6 +21,8 @@ from somanet.migration.verdict_names import FAIL, HOLD, UNTOLD
 MOST_CONTINUOUS = 0.3
 """Share of the cells' time of those that keep moving, half of the undecided ones counted. Cells that creep fast but
 jump clearly are among them, so it takes a lesser sign of another kind as well."""
+ANY_NUMBER = 1000
+"""From so many exchanges on, what is counted is no tracks."""
 LESSER_CHANGE, LESSER_DISAGREEMENT, LESSER_HIDDEN = 0.1, 1.1, 1.25
 MOST_CHANGE = 0.25
 """Change of corrected frequency or length at twice the frame interval."""
@@ -183,10 +185,7 @@ class Signs:
         return [
             (
                 self.exchanged,
-                (
-                    f"{self.exchanges} times two tracks seem to exchange their cells, which looks like two saltations: "
-                    "correct them"
-                ),
+                _exchanged(self.exchanges),
             ),
             (
                 cut / MOST_CUT,
@@ -244,3 +243,11 @@ def pooled(signs: Sequence[Signs]) -> Signs:
         cut_share=mean("cut_share"),
         least_over_mean=mean("least_over_mean"),
     )
+
+
+def _exchanged(n: int) -> str:
+    """That tracks exchange their cells; so many times that no person counts them if they are no tracks at all."""
+    if n >= ANY_NUMBER:
+        return "thousands of times two tracks seem to exchange their cells: are their numbers those of tracks"
+    times = "once" if n == 1 else f"{n} times"
+    return f"{times} two tracks seem to exchange their cells, which looks like two saltations: correct them"

@@ -108,3 +108,9 @@ def test_unresolved_persistence_is_said() -> None:
     assert "shorter than the shortest lag" in fast.warnings[0]
     straight = fit_persistent_walk(Msd(lag, 4 * lag**2, np.full(19, 9)), sigma_um=0.1)
     assert "longer than the longest lag" in straight.warnings[0]
+
+
+def test_of_a_walk_that_is_not_there_nothing_else_is_said() -> None:
+    lag = np.arange(1, 20) * 1.0
+    still = fit_persistent_walk(Msd(lag, np.full(19, 0.01), np.full(19, 9)), sigma_um=0.2)
+    assert [line.split(":")[0] for line in still.warnings] == ["The mean squared displacement is not above the noise"]

@@ -54,6 +54,12 @@ def test_each_sign_at_its_limit_is_one_and_says_what_it_is(found: dict[str, floa
     assert any(words in said for said in at_limit.reasons(0.999))
 
 
+@pytest.mark.parametrize(("n", "words"), [(1, "once two tracks"), (999, "999 times two"), (6_000_000, "thousands of")])
+def test_exchanges_are_counted_as_far_as_a_person_would(n: int, words: str) -> None:
+    [said] = [said for _, said in signs(exchanges=n).in_words() if "exchange" in said]
+    assert said.startswith(words)
+
+
 def test_the_model_counts_where_it_is_nearer() -> None:
     """Short rests that the model joins at 5 min it finds at 10."""
     assert signs(model=-0.3, model_of_half=0.07).disagreement == pytest.approx(0.07)

@@ -43,7 +43,7 @@ def check_device(wanted: str) -> str:
     Raises:
         SomaNetError: it cannot.
     """
-    if not _NAMES.fullmatch(wanted):
+    if not _NAMES.fullmatch(str(wanted)):  # in Python it may be anything
         raise SomaNetError(
             f"Unknown device {wanted!r}; expected auto, cpu, cuda, cuda:N (N from 0), mps, or gpu (OpenVINO's)."
         )
@@ -94,5 +94,6 @@ def _lacking(wanted: str, found: str) -> SomaNetError:
 
     return SomaNetError(
         f"--device {wanted}: expected such a device, found {found} (torch {torch.__version__}). A build of torch for "
-        "processors only finds none, nor does any without the driver: see `somanet doctor`. Use --device cpu, or auto."
+        "processors only finds none, nor does any without the driver: see `somanet doctor`. Use --device cpu, or auto; "
+        "in the pipeline, `device` in params.yaml."
     )

@@ -29,7 +29,6 @@ class WrongValue(SomaNetError, ValueError):
 
 
 _LONGEST = 300
-DISK_FULL = "the disk is full"
 
 
 def first_line(error: BaseException) -> str:
@@ -44,7 +43,7 @@ def explain(error: OSError, path: Path) -> CannotWrite:
     """Turn an operating-system error into a one-line message with the next step."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return CannotWrite(
-            f"Cannot write {path}: {DISK_FULL}. Nothing was changed; free some space and run again. {SPACE}."
+            f"Cannot write {path}: the disk is full. Nothing was changed; free some space and run again. {SPACE}."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return CannotWrite(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from somanet.core.errors import DISK_FULL, SomaNetError, first_line
+from somanet.core.errors import SomaNetError, first_line
 from somanet.core.mending import SPACE
+
+_DISK_FULL = "the disk is full"
+"""How :func:`somanet.core.errors.explain` words it."""
 
 
 def problem_of(error: Exception, what: str) -> str:
@@ -41,7 +44,7 @@ def some_left_out(problems: Mapping[str, str], n_inputs: int, *, what: str, done
         next_step: what completes the work, without a full stop.
     """
     others = f"The others are done; {next_step}" if len(problems) < n_inputs else next_step[:1].upper() + next_step[1:]
-    space = f" {SPACE}." if any(DISK_FULL in problem for problem in problems.values()) else ""
+    space = f" {SPACE}." if any(_DISK_FULL in problem for problem in problems.values()) else ""
     return SomaNetError(
         f"{len(problems)} of {n_inputs} {what}s could not be {done}, for the reasons above: {', '.join(problems)}. "
         f"{others}.{space}"

@@ -7,6 +7,7 @@ It prints the command of the sweep, starts jobs when trials wait and ends them w
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,7 @@ def make_cluster() -> SLURMCluster:
 
 def main() -> None:
     """Offer the cluster until Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # dask_jobqueue has made it sys.exit()
     with make_cluster() as cluster:
         cluster.adapt(minimum_jobs=0, maximum_jobs=JOBS)
         cert, key = CERTIFICATES / "cert.pem", CERTIFICATES / "key.pem"

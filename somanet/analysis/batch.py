@@ -197,11 +197,14 @@ class Batch:
 
     def notes(self, study: Path) -> list[str]:
         """What the reader of the cohort has to know: which movies are missing, which results do not count."""
-        missing = [f"{name} is missing: it could not be analysed. {problem}" for name, problem in self.problems.items()]
         renamed = sorted(self._renamed(study).items())
-        return missing + [
+        return self.missing() + [
             f"{folder.name} does not count: it is {name}, by an earlier name." for folder, name in renamed
         ]
+
+    def missing(self) -> list[str]:
+        """Of :meth:`notes`, those on the movies that could not be analysed, which the user has been told."""
+        return [f"{name} is missing: it could not be analysed. {problem}" for name, problem in self.problems.items()]
 
     def _refuse_copies(self) -> None:
         """Refuse one movie under two names; only files of one size are compared by their bytes."""

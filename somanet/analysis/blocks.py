@@ -199,6 +199,8 @@ class Blocks:
                 ended=take,
                 topic=topic,
                 tell=lambda said: reach(said["name"], said["done"]),
+                waits=progress.waits,
+                next_step="Start it again; the same command begins the movie again.",
             )
         return found
 

@@ -124,6 +124,8 @@ class OnWorkers:
                 ended=take,
                 topic=topic,
                 tell=tell,
+                waits=overview.waits,
+                next_step="Finished movies stay. Start it again; the same command takes up the rest.",
             )
 
     def _task(self, source: MovieSource, topic: str) -> Task:
@@ -207,17 +209,19 @@ def work_on(
     ended: Callable[[Any, Any, str | None], None],
     topic: str,
     tell: Callable[[Mapping[str, Any]], None],
+    waits: Callable[[str], None],
+    next_step: str,
 ) -> None:
     """:func:`somanet.core.cluster.run_tasks` with reports of workers, which stop when this process does.
 
     Args:
-        client, function, at_once, next_task, ended: as there.
+        client, function, at_once, next_task, ended, waits, next_step: as there.
         shared: what workers share with this process.
         topic: of the workers' reports.
         tell: takes each report, in another thread.
 
     Raises:
-        SomaNetError: the cluster is lost, or a worker failed.
+        SomaNetError: the cluster is lost, no worker will come, or one failed.
     """
     cluster: Any = client
     cluster.subscribe_topic(topic, lambda event: tell(event[1]))
@@ -225,10 +229,11 @@ def work_on(
         run_tasks(
             client,
             function,
-            what="analyses",
+            next_step=next_step,
             at_once=at_once,
             next_task=next_task,
             ended=ended,
+            waits=waits,
             stop=lambda: shared.token.unlink(missing_ok=True),
         )
     except SomaNetError:

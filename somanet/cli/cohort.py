@@ -77,6 +77,7 @@ def write_and_print(
     question: Question,
     *,
     notes: Sequence[str] = (),
+    told: Sequence[str] = (),
     paths: Mapping[Path, Path] | None = None,
 ) -> None:
     """Build the cohort of these results, and print its outcome.
@@ -86,6 +87,7 @@ def write_and_print(
         output: the study.
         question: what is compared.
         notes: for the reader of the cohort.
+        told: those of them that the user has been told.
         paths: by folder, where movies are, as far as they are known.
     """
     from somanet.analysis import names
@@ -99,7 +101,8 @@ def write_and_print(
     for one in found.comparisons:
         typer.echo(outcome(one))
     for note in (*comparison_notes(found), *found.notes, *found.warnings):
-        typer.echo(f"  note: {note}")
+        if note not in told:
+            typer.echo(f"  note: {note}")
     for folder in folders:
         note_unapplied(folder, folders, movie=(paths or {}).get(folder))
     files = json_object(output / names.COHORT_RECORD).get("files", {})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from somanet.migration.measures import Measures
 
 JOBS = (".yaml", ".yml")
-"""A --cluster that ends so is a file about jobs, not an address."""
+"""A --cluster that ends so, in any case, is a file about jobs, not an address."""
 MOST_PER_PROCESSOR = 4
 """Workers on this computer: more would only wait for each other, each with a network in memory."""
 
@@ -36,9 +36,10 @@ def elsewhere_of(
     from somanet.core.cluster import RETRIES, check_address, existing_cluster, local_cluster
     from somanet.core.extras import require
     from somanet.core.guard import protect
-    from somanet.core.job_queue import job_cluster, read_job_queue
+    from somanet.core.job_queue import check_submits, job_cluster, read_job_queue
 
-    if certificates is not None and (cluster is None or cluster.endswith(JOBS)):
+    from_file = cluster is not None and cluster.lower().endswith(JOBS)
+    if certificates is not None and (cluster is None or from_file):
         raise SomaNetError("Certificates are for --cluster with an address. Give it: tls://host:8786.")
     if workers is None and cluster is None:
         return None
@@ -60,16 +61,19 @@ def elsewhere_of(
             lambda n: processors_each(min(workers, n)),
             workers_end=True,
         )
-    if cluster.endswith(JOBS):
+    if from_file:
         queue = read_job_queue(protect(Path(cluster)))
+        check_submits(cluster)
         at_once = workers or queue.jobs
         return Workers(
-            lambda folder, n: job_cluster(queue, folder, at_once=min(at_once, n), allowed_failures=RETRIES),
+            lambda folder, n: job_cluster(
+                queue, folder, at_once=min(at_once, n), allowed_failures=RETRIES, source=cluster
+            ),
             at_once,
             lambda _: queue.cores,
             workers_end=True,
         )
-    check_address(cluster, certificates, unencrypted=unencrypted, option="--cluster")
+    check_address(cluster, certificates, unencrypted=unencrypted, option="--cluster", otherwise=f" or a {JOBS[0]} file")
     return Workers(
         lambda *_: existing_cluster(cluster, certificates=certificates, unencrypted=unencrypted, option="--cluster"),
         workers,

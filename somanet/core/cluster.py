@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, runtime_checkable
 from urllib.parse import urlsplit
 
 from somanet.core.errors import SomaNetError, first_line
@@ -24,11 +26,18 @@ RETRIES = 2
 KEPT_DYING = "its worker process kept dying: out of memory?"
 
 _CONNECT_S = 20
+_POLL_S = 1.0
+"""Between two looks at whether anybody works."""
+_ANSWER_S = 5.0
+"""So long may a scheduler take to say how many workers it has."""
 _STOP_S = 10.0
 """So long do tasks have to stop when the work is interrupted."""
 NO_PAGES = "127.0.0.1:0"
 """Where the scheduler's pages are: Dask has some without a dashboard too, at a port that another command may have."""
 _ENCRYPTED = ("tls", "wss")
+_ADDRESS = re.compile(r"(?:(?:tls|tcp|wss|ws|ucx)://)?(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
+_LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "dask_jobqueue")
+"""Of Dask, with levels of their own."""
 SINGLE_THREADED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Threads of several processes would compete for the same cores, so libraries use one in each."""
 
@@ -51,6 +60,7 @@ def local_cluster(
     config: dict[str, Any] = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in own}
     if allowed_failures is not None:
         config["distributed.scheduler.allowed-failures"] = allowed_failures
+    quiet_dask()
     make_cluster: Any = LocalCluster
     make_client: Any = Client
     options = {"preload": [__name__]} if stops_workers else {}
@@ -77,6 +87,14 @@ def local_cluster(
 def dask_setup(_worker: object) -> None:
     """Called by Dask in a worker that preloads this module: a terminal sends Ctrl-C to all processes at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def quiet_dask() -> None:
+    """Keep what Dask logs off the screen: that a connection is lost, say, is an error in one line."""
+    import distributed  # noqa: F401 - it sets the levels of its loggers when it is imported
+
+    for name in (*_LOGGERS, "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True)
@@ -127,9 +145,14 @@ def make_certificates(folder: Path) -> Security:
 
 
 def check_address(
-    address: str, certificates: Certificates | None, *, unencrypted: bool, option: str = "--scheduler"
+    address: str,
+    certificates: Certificates | None,
+    *,
+    unencrypted: bool,
+    option: str = "--scheduler",
+    otherwise: str = "",
 ) -> None:
-    """Refuse a connection on which others in the network could read along, or run code here and on the workers.
+    """Refuse what is no address, and where others in the network could read along, or run code here and on workers.
 
     Dask sends pickled code, so whoever can speak to a scheduler, or in its name, can run anything. Only a certificate
     keeps others out; on this computer alone, its users are trusted.
@@ -139,11 +162,17 @@ def check_address(
         certificates: of this process; None takes those of Dask's own configuration for `tls://`.
         unencrypted: the user trusts everybody in the network.
         option: that named the address, for the message.
+        otherwise: what it may name instead, such as ` or a .yaml file`.
 
     Raises:
-        SomaNetError: an address without encryption that is neither this computer's nor allowed, certificates for such
-            an address, or files that are missing.
+        SomaNetError: no address, one without encryption that is neither this computer's nor allowed, certificates for
+            such an address, or certificates that are missing.
     """
+    if not _ADDRESS.fullmatch(address):
+        raise SomaNetError(
+            f"{option}: expected tls://HOST:PORT{' or' if not otherwise else ','} tcp://HOST:PORT{otherwise}, found "
+            f"{address!r}. `dask scheduler` prints its address when it starts."
+        )
     scheme, separator, place = address.rpartition("://")
     encrypted = separator != "" and scheme in _ENCRYPTED
     if certificates is not None:
@@ -155,12 +184,25 @@ def check_address(
                 f"{option} {address} is not encrypted, so certificates are not used: expected tls://{place}. Was "
                 "the scheduler started with certificates?"
             )
+    elif encrypted and not _dask_has_certificates():
+        raise SomaNetError(
+            f"{option} {address} needs certificates, and none were given: add --tls-ca-file, --tls-cert and --tls-key, "
+            "with the files that `dask scheduler` was started with, or name them in Dask's own configuration."
+        )
     if not (encrypted or unencrypted or _is_this_computer(place)):
         raise SomaNetError(
             f"{option} {address} is not encrypted: anybody in the network could run code on the workers and here. "
             "Start the cluster with certificates and give tls://…, --tls-ca-file, --tls-cert and --tls-key "
             "(docs/sweeps.md); or give --unencrypted if you trust the whole network."
         )
+
+
+def _dask_has_certificates() -> bool:
+    from distributed import Security
+
+    make_security: Any = Security
+    own = make_security()
+    return bool(own.tls_ca_file and own.tls_client_cert)
 
 
 def _is_this_computer(place: str) -> bool:
@@ -189,6 +231,7 @@ def existing_cluster(
     from distributed import Client, Security
 
     check_address(address, certificates, unencrypted=unencrypted, option=option)
+    quiet_dask()
     make_client, make_security = cast("Any", Client), cast("Any", Security)
     try:
         security = certificates and make_security(
@@ -222,14 +265,27 @@ class Work(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+@runtime_checkable
+class KnowsAbsence(Protocol):
+    """A cluster that knows why it has no worker: jobs that are pending, say."""
+
+    def absence(self) -> str:
+        """Why no worker is there.
+
+        Raises:
+            SomaNetError: none will come.
+        """
+
+
 def run_tasks(
     client: Client,
     function: Callable[..., Any],
     *,
-    what: str,
+    next_step: str,
     at_once: int | None,
     next_task: Callable[[], Work | None],
     ended: Callable[[Any, Any, str | None], None],
+    waits: Callable[[str], None],
     stop: Callable[[], None] | None = None,
 ) -> None:
     """Run tasks on a cluster's workers until there are no more.
@@ -237,38 +293,41 @@ def run_tasks(
     Args:
         client: the cluster's client.
         function: runs one task on a worker.
-        what: the tasks are: `trials`.
+        next_step: what to do when the scheduler is gone: `Start it again; the same command takes up the rest.`
         at_once: number of parallel tasks; None = the current number of workers.
         next_task: the next one; None if there is none now.
         ended: called with what a task was about, what it returned, and the reason if Dask gave up because its workers
             kept dying.
+        waits: called now and then with the reason why nobody works, or `""` when somebody does.
         stop: asks the tasks that run to end, when the work is interrupted by an error, Ctrl-C or SIGTERM.
 
     Raises:
-        SomaNetError: the connection to the cluster was lost.
+        SomaNetError: the scheduler is gone, or no worker will come.
         Exception: what a task raised.
     """
     from distributed import CancelledError, KilledWorker
     from distributed import wait as untyped_wait
+    from distributed.comm.core import CommClosedError
 
     wait: Any = untyped_wait
     cluster: Any = client
-
     pending: dict[Future[Any], Any] = {}
+    n_workers: int | None = 0
+    ever_joined = False
     try:
         while True:
-            slots = at_once or max(1, len(cluster.nthreads()))
+            n_workers = _n_workers(client)
+            ever_joined = ever_joined or bool(n_workers)
+            slots = at_once or max(1, n_workers or 1)
             while len(pending) < slots and (task := next_task()) is not None:
                 pending[cluster.submit(function, *task.arguments, key=task.key, retries=RETRIES)] = task.of
             if not pending:
                 return
             try:
-                over = wait(list(pending), return_when="FIRST_COMPLETED").done
-            except CancelledError as error:
-                raise SomaNetError(
-                    f"The connection to the cluster was lost during {what}: {first_line(error)} The same command "
-                    "resumes."
-                ) from error
+                over = wait(list(pending), timeout=_POLL_S, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                waits("" if n_workers else _absence(client, n_workers, ever_joined=ever_joined))
+                continue
             for future in over:
                 about = pending.pop(future)
                 problem = future.exception()
@@ -278,12 +337,44 @@ def run_tasks(
                     raise problem
                 else:
                     ended(about, future.result(), None)
-    except BaseException:
+    except BaseException as error:
         if stop is not None:
             stop()
             with contextlib.suppress(Exception):
-                wait(list(pending), timeout=_STOP_S)
+                wait(list(pending), timeout=_STOP_S if n_workers else 0)
+        if isinstance(error, CancelledError | CommClosedError):
+            raise SomaNetError(f"The scheduler at {_address(client)} is gone. {next_step}") from error
         raise
+
+
+def _n_workers(client: Client) -> int | None:
+    """Workers of a cluster; None if its scheduler does not answer."""
+    cluster: Any = client
+    try:
+        return len(cluster.nthreads(callback_timeout=_ANSWER_S))
+    except OSError:  # a timeout is one; if the scheduler is gone, the tasks tell of it
+        return None
+
+
+def _absence(client: Client, n_workers: int | None, *, ever_joined: bool) -> str:
+    """Why nobody works.
+
+    Raises:
+        SomaNetError: nobody ever will.
+    """
+    cluster: Any = client
+    if isinstance(cluster.cluster, KnowsAbsence):
+        return cluster.cluster.absence()
+    if n_workers is None:
+        return f"{_address(client)} does not answer; waiting"
+    if ever_joined:
+        return f"all workers have left {_address(client)}; waiting"
+    return f"0 workers have joined {_address(client)}; waiting"
+
+
+def _address(client: Client) -> str:
+    cluster: Any = client
+    return str(cluster.scheduler.address)
 
 
 def unique_key(*parts: object) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from somanet.core.cluster import NO_PAGES, SINGLE_THREADED, make_certificates
+from somanet.core.cluster import NO_PAGES, SINGLE_THREADED, make_certificates, quiet_dask
 from somanet.core.errors import SomaNetError, first_line
 from somanet.core.extras import require
+from somanet.core.job_states import Jobs, words_of
 from somanet.core.settings import PositiveFloat, PositiveInt, Settings, parse, read_yaml
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ _ADAPTS_S = 0.1
 """Dask asks for as many workers as could end what waits in that time: one for each task."""
 _LEAVES_MIN = 10
 """So long before its time is up a worker takes no more tasks."""
+_COMMANDS = ("sbatch", "scancel")
 
 
 class JobQueue(Settings):
@@ -61,8 +66,84 @@ def read_job_queue(path: Path) -> JobQueue:
     return parse(JobQueue, read_yaml(path), source=str(path))
 
 
+def check_submits(source: str) -> None:
+    """Refuse a computer on which no job can be submitted.
+
+    Args:
+        source: the file about jobs, for the message.
+
+    Raises:
+        SomaNetError: the commands of the batch system are not found.
+    """
+    for command in _COMMANDS:
+        if shutil.which(command) is None:
+            raise SomaNetError(
+                f"The jobs of {source} need SLURM's `sbatch` and `scancel`, and `{command}` is not found here: run "
+                "this on a login node of the cluster."
+            )
+
+
+def _cluster_class(jobs: Jobs) -> Any:
+    """dask-jobqueue's cluster of SLURM jobs, which notes what becomes of them."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    from dask_jobqueue.slurm import SLURMCluster, SLURMJob  # this makes Ctrl-C a success
+    from distributed.core import Status
+
+    if interrupt is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+
+    job_class: Any = SLURMJob
+    cluster_class: Any = SLURMCluster
+
+    class Job(job_class):  # type: ignore[misc]
+        async def start(self) -> None:
+            jobs.ask(self.name)
+            try:
+                await super().start()
+            except (OSError, RuntimeError, ValueError) as error:
+                jobs.refuse(self.name, words_of(error))
+                self.status = Status.running  # otherwise Dask logs a traceback, and submits it again each second
+            else:
+                jobs.submit(self.name, self.job_id)
+
+        async def close(self) -> None:
+            jobs.close(self.name)
+            await super().close()
+
+    class Cluster(cluster_class):  # type: ignore[misc]
+        job_cls = Job
+
+        def _update_worker_status(self, op: str, msg: Any) -> None:
+            if op == "add":
+                for about in msg["workers"].values():
+                    jobs.join(str(about["name"]))
+            super()._update_worker_status(op, msg)
+
+        def absence(self) -> str:
+            words, ended = jobs.absence()
+            if ended:  # others are submitted in their place
+                self.loop.add_callback(self.scale_down, ended)
+            return words
+
+    return Cluster
+
+
 @contextmanager
-def job_cluster(queue: JobQueue, folder: Path, *, at_once: int, allowed_failures: int) -> Iterator[Client]:
+def _no_empty_folder(folder: Path) -> Iterator[None]:
+    """A folder that dask-jobqueue makes is gone at the end, if no job has written into it."""
+    was_there = folder.exists()
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def job_cluster(
+    queue: JobQueue, folder: Path, *, at_once: int, allowed_failures: int, source: str = "the file of --cluster"
+) -> Iterator[Client]:
     """A scheduler in this process, and jobs that are submitted when tasks wait and end when none do.
 
     Scheduler and workers speak encrypted, and only to each other, by a key pair that is made for this cluster.
@@ -72,20 +153,25 @@ def job_cluster(queue: JobQueue, folder: Path, *, at_once: int, allowed_failures
         folder: for the key pair; all nodes see it, and only this user can read it.
         at_once: number of tasks at once; no more jobs are submitted.
         allowed_failures: so often is a task begun again whose job died.
+        source: the file about jobs, for messages.
 
     Raises:
-        SomaNetError: dask-jobqueue is missing, or the batch system takes no jobs.
+        SomaNetError: dask-jobqueue is missing, or no job can be submitted here.
     """
     require("cluster", purpose="--cluster with a file", also=("dask_jobqueue",))
+    check_submits(source)
     import dask
-    from dask_jobqueue.slurm import SLURMCluster
     from distributed import Client
 
-    make_cluster: Any = SLURMCluster
+    make_cluster = _cluster_class(Jobs(source, queue.logs))
     make_client: Any = Client
+    quiet_dask()
     minutes = round(60 * queue.hours)
     lifetime = max(1, minutes - min(_LEAVES_MIN, minutes // 2))
-    with dask.config.set({"distributed.scheduler.allowed-failures": allowed_failures}):
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": allowed_failures}),
+        _no_empty_folder(Path(queue.logs)),
+    ):
         try:
             cluster = make_cluster(
                 queue=queue.partition,
@@ -106,7 +192,7 @@ def job_cluster(queue: JobQueue, folder: Path, *, at_once: int, allowed_failures
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise SomaNetError(
-                f"No cluster of SLURM jobs can be made: {first_line(error)} Check the settings of --cluster."
+                f"No cluster of SLURM jobs can be made: {first_line(error)} Check the settings in {source}."
             ) from error
         with cluster, make_client(cluster) as client:
             cluster.adapt(minimum_jobs=0, maximum_jobs=min(queue.jobs, at_once), target_duration=f"{_ADAPTS_S} s")

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from somanet.core.errors import SomaNetError, first_line
+from somanet.core.mending import SPACE
+
+_DISK_FULL = "the disk is full"
+"""How :func:`somanet.core.errors.explain` words it."""
 
 
 def problem_of(error: Exception, what: str) -> str:
-    """Why an input has no results, in one line.
+    """Why an input has no results, in one line; what frees space is told once for all, by :func:`some_left_out`.
 
     Args:
         error: what happened.
         what: the input, in a word: `movie`.
     """
     if isinstance(error, SomaNetError):
-        return str(error)
+        return str(error).removesuffix(f" {SPACE}.")
     return f"{type(error).__name__}: {first_line(error)} Give this {what} alone to see where it happened."
 
 
@@ -31,7 +35,7 @@ def none_left(problems: Mapping[str, str]) -> SomaNetError:
 
 
 def some_left_out(problems: Mapping[str, str], n_inputs: int, *, what: str, done: str, next_step: str) -> SomaNetError:
-    """That the others are done, once each problem has been told.
+    """That the others, if there are any, are done, once each problem has been told.
 
     Args:
         problems: by name.
@@ -39,7 +43,9 @@ def some_left_out(problems: Mapping[str, str], n_inputs: int, *, what: str, done
         what, done: `movie`, `analysed`.
         next_step: what completes the work, without a full stop.
     """
+    others = f"The others are done; {next_step}" if len(problems) < n_inputs else next_step[:1].upper() + next_step[1:]
+    space = f" {SPACE}." if any(_DISK_FULL in problem for problem in problems.values()) else ""
     return SomaNetError(
-        f"{len(problems)} of {n_inputs} {what}s could not be {done}, for the reasons above: {', '.join(problems)}. The "
-        f"others are done; {next_step}."
+        f"{len(problems)} of {n_inputs} {what}s could not be {done}, for the reasons above: {', '.join(problems)}. "
+        f"{others}.{space}"
     )

@@ -93,6 +93,15 @@ class Progress:
             self._stream.write(f"{self._words}, {self._unit} {self._done} of {self._total}\n")
             self._stream.flush()
 
+    def waits(self, words: str) -> None:
+        """Nobody works, for this reason; `""`: somebody does."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(words)
+        elif words and self._listener is None and time.monotonic() - self._said >= EVERY_S:
+            self._said = time.monotonic()
+            self._stream.write(f"{self._words}, {self._unit} {self._done} of {self._total}; {words}\n")
+            self._stream.flush()
+
 
 def counted(items: Iterable[T], total: int, *, doing: str, unit: str) -> Iterator[T]:
     """Pass items through; each counts as done once the next one is asked for."""
@@ -145,6 +154,15 @@ class Overview:
             self._stream.write(f"{self.words}\n")
             self._stream.flush()
 
+    def waits(self, words: str) -> None:
+        """Nobody works, for this reason; `""`: somebody does."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(words or self.words.partition("; ")[2])
+        elif words and time.monotonic() - self._said >= EVERY_S:
+            self._said = time.monotonic()
+            self._stream.write(f"{self.words}; {words}\n")
+            self._stream.flush()
+
     def over(self, name: str) -> None:
         """A piece is done."""
         self._in_work.pop(name, None)
@@ -161,3 +179,22 @@ class Overview:
         yield
         if self._bar is not None:
             self._bar.refresh()
+
+
+class Reminder:
+    """Why nobody works, said again now and then as long as it is so; for work that tells of its steps otherwise.
+
+    Args:
+        say: prints a line.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._said = say, time.monotonic()
+
+    def __call__(self, words: str) -> None:
+        """Nobody works, for this reason; `""`: somebody does."""
+        if not words:
+            self._said = time.monotonic()
+        elif time.monotonic() - self._said >= EVERY_S:
+            self._said = time.monotonic()
+            self._say(words)

@@ -183,7 +183,7 @@ class Cluster:
         self.problems, self.seen, self.topics = problems or {}, seen, 0
         self.keys: list[str] = []
 
-    def nthreads(self) -> dict[str, int]:
+    def nthreads(self, **_: float) -> dict[str, int]:
         return {"tcp://one": 1, "tcp://two": 1}
 
     def get_versions(self, *, check: bool) -> dict[str, Any]:
@@ -331,14 +331,22 @@ def test_a_cluster_of_another_version_is_refused_before_the_work(
     [
         (("--workers", 1000), "--workers 1000 is more than this computer can use"),
         (("--cluster", "tcp://node01:8786"), "--cluster tcp://node01:8786 is not encrypted"),
+        (("--cluster", ""), "--cluster: expected tls://HOST:PORT, tcp://HOST:PORT or a .yaml file, found ''"),
+        (("--cluster", "tls://node01:8786"), "--cluster tls://node01:8786 needs certificates"),
         (("--cluster", "none.yaml"), "none.yaml not found"),
+        (("--cluster", "none.YAML"), "none.YAML not found"),
+        (("--cluster", "good.yml"), "`sbatch` is not found here: run this on a login node"),
         (("--cluster", "bad.yaml"), "bad.yaml: unknown parameter 'job'. Did you mean 'jobs'?"),
         (("--workers", 2, *("--tls-ca-file", "a.pem", "--tls-cert", "a.pem", "--tls-key", "b.pem")), "for --cluster"),
         (("--tls-ca-file", "a.pem"), "give all three, or none"),
     ],
 )
-def test_what_does_not_fit_is_one_line_before_the_work(lab: Path, options: tuple[object, ...], words: str) -> None:
+def test_what_does_not_fit_is_one_line_before_the_work(
+    lab: Path, options: tuple[object, ...], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("somanet.core.job_queue.shutil.which", lambda _: None)
     shutil.rmtree(lab / "study")
+    (lab / "good.yml").write_text("system: slurm\njobs: 3\n")
     (lab / "bad.yaml").write_text("system: slurm\njob: 3\njobs: 3\n")
     message = analyze(lab, "movies", options=options)
     assert message is not None
@@ -358,6 +366,7 @@ def test_without_dask_the_extra_is_named(lab: Path, monkeypatch: pytest.MonkeyPa
 def test_the_example_of_slurm_jobs_makes_their_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker of one thread per job, on the cores of the file; no job is submitted, as nothing waits."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("somanet.core.job_queue.shutil.which", str)
     queue = read_job_queue(ROOT / "examples/slurm/slurm.yaml")
     assert (queue.jobs, queue.cores, queue.hours) == (8, 4, 12)
     with job_cluster(queue, tmp_path, at_once=3, allowed_failures=2) as client:

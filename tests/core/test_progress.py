@@ -7,7 +7,7 @@ import io
 import pytest
 
 from somanet.core import progress
-from somanet.core.progress import Overview, Progress, counted, part_of
+from somanet.core.progress import Overview, Progress, Reminder, counted, part_of
 
 
 class Terminal(io.StringIO):
@@ -77,3 +77,37 @@ def test_a_terminal_has_one_bar_of_all_movies() -> None:
     assert "a: segmenting, frame 2 of 9; b: tracking" in shown
     assert "1/3" in shown
     assert "printed\n" in shown
+
+
+def test_a_log_says_why_nobody_works_each_30_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked each 10 s; the other words of the work stay, and nothing is said while somebody works."""
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    log = io.StringIO()
+    found = Overview(24, unit="movie", stream=log)
+    for _ in range(7):
+        found.waits("0 workers have joined")
+    found.waits("")
+    assert log.getvalue().splitlines() == ["movie 0 of 24 done; 0 workers have joined"] * 2
+
+    log, clock = io.StringIO(), iter(range(0, 1000, 10))
+    steps = Progress(9, doing="segmenting", unit="frame", stream=log)
+    for _ in range(4):
+        steps.waits("0 workers have joined")
+    assert log.getvalue() == "segmenting, frame 0 of 9; 0 workers have joined\n"
+
+    said: list[str] = []
+    clock = iter(range(0, 1000, 10))
+    remind = Reminder(said.append)
+    for words in ("none", "", "none", "none", "none", "none"):
+        remind(words)
+    assert said == ["none"]
+
+
+def test_a_bar_says_at_once_why_nobody_works() -> None:
+    screen = Terminal()
+    with Overview(3, unit="movie", stream=screen) as found, Progress(9, doing="x", unit="y", stream=screen) as steps:
+        found.waits("0 workers have joined")
+        steps.waits("all workers have left")
+    assert "0 workers have joined" in screen.getvalue()
+    assert "all workers have left" in screen.getvalue()

@@ -13,7 +13,9 @@ from somanet.core import cluster
 from somanet.core.cluster import Work, run_tasks, unique_key
 from somanet.core.errors import SomaNetError
 from somanet.core.files import make_folder
+from somanet.core.progress import Reminder
 from somanet.provenance.mlflow import Terminated, reap_stale_runs
+from somanet.training.experiments import echo
 from somanet.training.sweep.leases import trial_folder
 from somanet.training.sweep.trial import Job, run_trial
 
@@ -53,7 +55,7 @@ def run_on_cluster(
             its workers kept dying.
 
     Raises:
-        SomaNetError: a worker cannot run trials at all, or the connection to the cluster was lost.
+        SomaNetError: a worker cannot run trials at all, or the scheduler is gone.
     """
 
     def next_task() -> Work | None:
@@ -63,10 +65,11 @@ def run_on_cluster(
     run_tasks(
         client,
         run_in_worker,
-        what="trials",
+        next_step="Finished trials stay. Start it again; the same command takes up the rest.",
         at_once=at_once,
         next_task=next_task,
         ended=lambda number, _, problem: ended(number, problem),
+        waits=Reminder(echo),
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import KilledWorker, LocalCluster, Security
 from optuna.trial import TrialState
@@ -51,7 +53,8 @@ class Cluster:
         self.workers, self.problems = workers, problems
         self.open = self.most_open = 0
 
-    def nthreads(self) -> dict[str, int]:
+    def nthreads(self, *, callback_timeout: float) -> dict[str, int]:
+        assert callback_timeout > 0
         return dict.fromkeys(map(str, range(self.workers)), 1)
 
     def submit(self, _function: object, _job: Job, number: int, *, key: str, retries: int) -> Future:
@@ -61,7 +64,8 @@ class Cluster:
         self.most_open = max(self.open, self.most_open)
         return Future(self.problems.get(number))
 
-    def wait(self, futures: list[Future], *, return_when: str) -> Any:
+    def wait(self, futures: list[Future], *, timeout: float, return_when: str) -> Any:
+        assert timeout > 0
         assert return_when == "FIRST_COMPLETED"
         self.open -= 1
         return type("Done", (), {"done": {futures[0]}})
@@ -130,8 +134,34 @@ def test_a_scheduler_on_another_computer_must_be_encrypted(address: str) -> None
     "address",
     ["tcp://127.0.0.1:8786", "localhost:8786", "tcp://[::1]:8786", "tls://node01:8786", "wss://node01:8786"],
 )
-def test_this_computer_and_encrypted_schedulers_need_no_permission(address: str) -> None:
-    check_address(address, None, unencrypted=False)
+def test_this_computer_and_encrypted_schedulers_need_no_permission(address: str, tmp_path: Path) -> None:
+    own, _ = make_certificates(tmp_path / "own")
+    check_address(address, own if address.startswith(("tls", "wss")) else None, unencrypted=False)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "params.txt", "slurm.conf", "tls://", "tcp://node01", "node01", "tls://node01:port", "http://node01:80",
+     "tcp://node01:8786/x", "tcp:// node01:8786", "a.yaml:"],
+)  # fmt: skip
+def test_what_is_no_address_is_told_so_and_not_that_it_is_unencrypted(address: str) -> None:
+    words = re.escape(f"--cluster: expected tls://HOST:PORT, tcp://HOST:PORT or a .yaml file, found {address!r}.")
+    with pytest.raises(SomaNetError, match=words) as caught:
+        check_address(address, None, unencrypted=False, option="--cluster", otherwise=" or a .yaml file")
+    assert "encrypted" not in str(caught.value)
+    with pytest.raises(SomaNetError, match="--scheduler: expected tls://HOST:PORT or tcp://HOST:PORT, found"):
+        check_address(address, None, unencrypted=True)
+
+
+def test_an_encrypted_scheduler_without_certificates_names_the_options(tmp_path: Path) -> None:
+    """Dask's own configuration may have them."""
+    words = "tls://node01:8786 needs certificates, .* --tls-ca-file, --tls-cert and --tls-key"
+    with pytest.raises(SomaNetError, match=words):
+        check_address("tls://node01:8786", None, unencrypted=True)
+    own, _ = make_certificates(tmp_path / "own")
+    tls = {"ca-file": str(own.ca), "client.cert": str(own.cert), "client.key": str(own.key)}
+    with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in tls.items()}):
+        check_address("tls://node01:8786", None, unencrypted=False)
 
 
 def make_certificates(folder: Path) -> tuple[Certificates, Security]:
@@ -166,9 +196,9 @@ def test_only_who_has_the_certificate_reaches_an_encrypted_cluster(
         assert address.startswith("tls://127.0.0.1:")
         with existing_cluster(address, certificates=own) as client:
             assert client.submit(sum, [20, 22]).result() == 42
-        for wrong in (others, None):
+        for wrong, words in ((others, "are the certificates its own"), (None, "needs certificates")):
             with (
-                pytest.raises(SomaNetError, match="are the certificates its own") as caught,
+                pytest.raises(SomaNetError, match=words) as caught,
                 existing_cluster(address, certificates=wrong),
             ):
                 pass

@@ -17,10 +17,10 @@ from somanet.segmentation.inference.contrast import contrast_of, intensity_of
 from somanet.segmentation.inference.looks import looks_like_noise
 
 DIMMER = 5.0
-"""Times smaller than that of the whole image, the range of intensities away from bright objects from which on it may
-hide others; objects are bright if they stand out by more than that."""
-MOST_LOOKS = 3
-"""After the first: each at a range at least so many times smaller than the one before."""
+"""Times smaller than the range that was shown, the range of intensities away from bright objects from which on it is
+looked at; objects are bright if they stand out by more than that share of the range."""
+MOST_LEVELS = 6
+"""So often bright objects are left out, of what is left at the last level."""
 AROUND = 1.0
 """Diameters around a bright object, :data:`AROUND_PX` at least, that are not away from it: its glow and processes."""
 AROUND_PX = 8
@@ -32,8 +32,8 @@ CONTRAST, CONFIDENCE = 6.0, 0.88
 """Least contrast, and mean calibrated probability of soma, of an object that is added (``python -m
 benchmarks.bright_cells``)."""
 BRIGHTER = 1.25
-"""Times the range of intensities that was shown, that of an object from which on it is outlined anew, with more shown:
-what is saturated is outlined with its glow, and specks too small for a soma are taken for somas."""
+"""Times a range of intensities, one that is larger. An object that is brighter than what was shown by that is outlined
+anew, with more shown: what is saturated is outlined with its glow, and specks are taken for somas."""
 SAME_SHARE = 0.5
 """Of the smaller of an object of the first look and one of the second that share it, if both are the same."""
 
@@ -75,11 +75,14 @@ def looked_again(
     """
     intensity = intensity_of(image)
     ceiling = float(np.percentile(intensity if missing is None else intensity[~missing], 99.9))
-    found = first
-    for _ in range(MOST_LOOKS):
-        exposed = _exposed_for_dim(found, intensity, ceiling, missing)
+    found, level = first, ceiling
+    for _ in range(MOST_LEVELS):
+        exposed = _away_from_bright(found, intensity, level, missing)
         if exposed is None:
             break
+        level = exposed.top
+        if level - exposed.dark > (ceiling - exposed.dark) / DIMMER:
+            continue  # some are less bright: away from these, too
         more = look(_up_to(image, exposed.top))
         others = ~_touching(more, exposed.bright_YX)
         if looks_like_noise(more.probability[others], more.contrast[others]):
@@ -92,7 +95,7 @@ def looked_again(
             brightness = float(np.median(_brightness(intensity, more.labels_YX)[sure & saturated]))
             again = look(_up_to(image, brightness))
             found = _with(found, again, _sure(found, again, image, missing), image, missing)
-        ceiling = exposed.top
+        ceiling = level
     return found
 
 
@@ -104,15 +107,15 @@ class _Exposed(NamedTuple):
     bright_YX: NDArray[np.bool_]
 
 
-def _exposed_for_dim(
-    found: Look, intensity: NDArray[np.float64], ceiling: float, missing: NDArray[np.bool_] | None
+def _away_from_bright(
+    found: Look, intensity: NDArray[np.float64], level: float, missing: NDArray[np.bool_] | None
 ) -> _Exposed | None:
-    """How to show an image without its bright objects; None if it is exposed for what is away from these.
+    """The range of intensities away from bright objects; None if it is hardly smaller, or unknown.
 
     Args:
-        found: its objects.
+        found: the image's objects.
         intensity: of the image, YX.
-        ceiling: the largest intensity that was shown.
+        level: the largest intensity of those that count; objects are bright from a share of it on.
         missing: pixels without data.
     """
     n = len(found.confidence)
@@ -122,7 +125,7 @@ def _exposed_for_dim(
     dark = float(np.median(intensity[ground]))
     areas = np.bincount(found.labels_YX.ravel(), minlength=n + 1)[1:]
     means = np.bincount(found.labels_YX.ravel(), intensity.ravel(), minlength=n + 1)[1:] / np.maximum(areas, 1)
-    is_bright = means - dark > (ceiling - dark) / DIMMER
+    is_bright = means - dark > (level - dark) / DIMMER
     if not is_bright.any():
         return None
     distance_YX = _distance(np.concatenate([[False], is_bright])[found.labels_YX])
@@ -133,7 +136,7 @@ def _exposed_for_dim(
     if np.count_nonzero(outside) < LEAST_OUTSIDE * outside.size:
         return None
     top = float(np.percentile(intensity[outside], 99.9))
-    if not dark < top < dark + (ceiling - dark) / DIMMER:
+    if not dark < top < dark + (level - dark) / BRIGHTER:
         return None
     return _Exposed(dark, top, distance_YX <= APART_PX)
 

@@ -143,9 +143,13 @@ class Jobs:
 
 def _states() -> dict[str, str] | None:
     """States of this user's jobs by their numbers, those of the last minutes included; None if nothing tells."""
+    if not hasattr(os, "getuid"):  # on Windows there is no such batch system
+        return None
     command = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "--format=%A %T"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWERS_S, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", timeout=_ANSWERS_S, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     if done.returncode != 0:

@@ -73,6 +73,8 @@ def looked_again(
         look: finds objects in an image, with a network for fluorescence.
         missing: pixels without data.
     """
+    if not len(first.confidence):
+        return first
     intensity = intensity_of(image)
     ceiling = float(np.percentile(intensity if missing is None else intensity[~missing], 99.9))
     found, level = first, ceiling
@@ -120,7 +122,7 @@ def _away_from_bright(
     """
     n = len(found.confidence)
     ground = found.labels_YX == 0 if missing is None else (found.labels_YX == 0) & ~missing
-    if not n or not ground.any():
+    if not ground.any():
         return None
     dark = float(np.median(intensity[ground]))
     areas = np.bincount(found.labels_YX.ravel(), minlength=n + 1)[1:]
@@ -153,20 +155,12 @@ def _outlined_anew(
 
     At the exposure of a bright object dim ones are outlined too small.
     """
-    n, n_more = len(found.probability), len(more.probability)
-    both = np.bincount(
-        found.labels_YX.ravel() * (n_more + 1) + more.labels_YX.ravel(), minlength=(n + 1) * (n_more + 1)
-    )
-    over = both.reshape(n + 1, n_more + 1)
-    smaller = np.minimum(over.sum(axis=1, keepdims=True), over.sum(axis=0, keepdims=True))
-    same = (over / np.maximum(smaller, 1) >= SAME_SHARE)[1:, 1:]
-    same &= (same.sum(axis=1, keepdims=True) == 1) & (
-        same.sum(axis=0, keepdims=True) == 1
-    )  # none joins or divides others
-    own, other = np.nonzero(same & which)
+    own, other = _same(found.labels_YX, more.labels_YX)
+    wanted = which[other]
+    own, other = own[wanted], other[wanted]
     if not len(own):
         return found
-    numbers = np.zeros(n_more + 1, np.int32)
+    numbers = np.zeros(len(more.probability) + 1, np.int32)
     numbers[other + 1] = own + 1
     kept_YX = np.where(np.isin(found.labels_YX, own + 1), 0, found.labels_YX)
     labels_YX = np.where(kept_YX > 0, kept_YX, numbers[more.labels_YX]).astype(np.int32)
@@ -174,6 +168,22 @@ def _outlined_anew(
     confidence[own], probability[own] = more.confidence[other], more.probability[other]
     contrast = contrast_of(image, labels_YX, missing=missing)
     return Look(labels_YX, confidence, contrast, probability, found.n_haze)
+
+
+def _same(labels_YX: NDArray[np.int32], others_YX: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which labels and others, as places in a list from 1 on, are the same objects: none that joins or divides others.
+
+    Memory grows with the pairs that overlap, not with all pairs.
+    """
+    n_other = int(others_YX.max(initial=0))
+    both = (labels_YX > 0) & (others_YX > 0)
+    pairs, shared = np.unique(labels_YX[both].astype(np.int64) * (n_other + 1) + others_YX[both], return_counts=True)
+    own, other = np.divmod(pairs, n_other + 1)
+    smaller = np.minimum(np.bincount(labels_YX.ravel())[own], np.bincount(others_YX.ravel())[other])
+    large = shared >= SAME_SHARE * smaller
+    own, other = own[large] - 1, other[large] - 1
+    alone = (np.bincount(own)[own] == 1) & (np.bincount(other)[other] == 1)
+    return own[alone], other[alone]
 
 
 def _up_to(image: NDArray[Any], top: float) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from somanet.analysis.network import open_networks
 from somanet.core.calibration import Calibration
 from somanet.io.movies import open_movie, write_movie
 from somanet.segmentation.inference.movie_labels import label_movie
-from somanet.segmentation.inference.second_look import AROUND_PX, Look, looked_again
+from somanet.segmentation.inference.second_look import AROUND_PX, Look, _same, looked_again
 from somanet.segmentation.inference.segmenter import Segmenter
 from somanet.segmentation.network.checkpoint import Checkpoint
 from somanet.segmentation.network.settings import ModelSpec
@@ -279,3 +279,22 @@ def test_pixels_without_data_expose_nothing() -> None:
     found, shown = again(image, looks([other])[1], missing=missing)
     assert len(found.confidence) == 2
     assert shown[0] == pytest.approx(203, abs=2)
+
+
+def test_an_image_without_any_data_has_nothing_to_look_at(bundled: Segmenter) -> None:
+    def look(_: NDArray[Any]) -> Look:
+        raise AssertionError("looked again")
+
+    nothing = looks([])[1]
+    assert looked_again(nothing, np.zeros((120, 200)), look, np.ones((120, 200), bool)) is nothing
+    assert bundled.segment(np.zeros((120, 200), np.uint16)).n_hidden == 0
+
+
+def test_the_same_objects_are_found_among_tens_of_thousands() -> None:
+    """Every pair together would take 20 GB, and its numbers would not fit 32 bits."""
+    one = np.arange(1, 50_001, dtype=np.int32).reshape(250, 200)
+    labels_YX = np.kron(one, np.ones((2, 2), np.int32))
+    others_YX = np.where(labels_YX % 2, labels_YX[::-1, ::-1].max() + 1 - labels_YX, 0).astype(np.int32)
+    own, other = _same(labels_YX, others_YX)
+    assert own.tolist() == list(range(0, 50_000, 2))
+    assert (own + other == 49_999).all()

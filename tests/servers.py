@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -23,6 +24,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def scheduler_address(file: Path, process: subprocess.Popen[bytes]) -> str:
+    """The address that a Dask scheduler writes to its file, once it is there whole."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        assert process.poll() is None
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+        time.sleep(0.1)
+    raise AssertionError("no scheduler within 120 s")
 
 
 class Server:

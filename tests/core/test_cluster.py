@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from somanet.core import cluster
 from somanet.core.cluster import Work, existing_cluster, run_tasks
 from somanet.core.errors import SomaNetError
+from tests.servers import scheduler_address
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process can be stopped there")
 
@@ -27,10 +26,7 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     options = ["--no-dashboard", "--scheduler-file", str(file)]
     with subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            while not file.exists():
-                assert process.poll() is None
-                time.sleep(0.1)
-            yield str(json.loads(file.read_text())["address"]), process
+            yield scheduler_address(file, process), process
         finally:
             process.kill()
 

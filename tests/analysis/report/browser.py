@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import fcntl
+import io
 import json
 import os
 import select
@@ -24,6 +26,8 @@ FLAGS = (
     *("--disable-dev-shm-usage", "--remote-debugging-pipe"),
 )
 PATIENCE_S = 60.0
+BETWEEN_DOWNLOADS_S = 0.15
+"""Chromium drops, without a word, what a page downloads beyond ten files a second."""
 MOVE_AND_START = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -64,6 +68,8 @@ class Page:
         self._buffer, self._number, self._session = b"", 0, ""
         self.problems: list[str] = []
         self.requests: list[str] = []
+        self._begun: list[str] = []
+        self._states: dict[str, str] = {}
         try:
             self._attach(width, height, dark)
         except BaseException:
@@ -122,6 +128,10 @@ class Page:
             self.problems.append(said["entry"]["text"])
         elif method == "Network.requestWillBeSent":
             self.requests.append(said["request"]["url"])
+        elif method == "Page.downloadWillBegin":
+            self._begun.append(said["guid"])
+        elif method == "Page.downloadProgress":
+            self._states[said["guid"]] = said["state"]
 
     def open(self, path: Path) -> None:
         self.send("Page.navigate", url=path.resolve().as_uri())
@@ -146,6 +156,26 @@ class Page:
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             button = {"button": "left", "clickCount": 1} if kind != "mouseMoved" else {}
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
+
+    def save_to(self, folder: Path) -> None:
+        """Downloads go to a folder, under their own names."""
+        self.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    def saved(self, selector: str, path: Path) -> bytes:
+        """The file that a click on an element downloads, whole: Chromium makes it empty first, and fills it later."""
+        time.sleep(BETWEEN_DOWNLOADS_S)
+        n_before = len(self._begun)
+        box = self.box(selector)
+        self.click(box["left"] + box["width"] / 2, box["top"] + box["height"] / 2)
+        until = time.monotonic() + PATIENCE_S
+        while len(self._begun) == n_before or self._states.get(self._begun[-1], "inProgress") == "inProgress":
+            self._receive(until)
+        assert self._states[self._begun[-1]] == "completed"
+        return path.read_bytes()
+
+    def saved_rows(self, selector: str, path: Path) -> list[dict[str, str]]:
+        """The rows of the table that a click on an element downloads."""
+        return list(csv.DictReader(io.StringIO(self.saved(selector, path).decode())))
 
     def press(self, key: str) -> None:
         text = {"text": key} if len(key) == 1 else {}

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import re
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -49,7 +46,7 @@ def page(folder: Path) -> Iterator[Page]:
     assert PROGRAM is not None
     write_report(folder / "report.html", corrected())
     with Page(PROGRAM, width=1400, height=700) as opened:
-        opened.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        opened.save_to(folder)
         opened.open(folder / "report.html")
         yield opened
         assert opened.problems == []
@@ -182,21 +179,6 @@ def test_everything_has_a_name_and_tables_have_headers(page: Page) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def saved(page: Page, folder: Path, selector: str, name: str) -> bytes:
-    """The file that a click downloads."""
-    box = page.box(selector)
-    page.click(box["left"] + box["width"] / 2, box["top"] + box["height"] / 2)
-    until = time.monotonic() + 30
-    while not (folder / name).exists():
-        assert time.monotonic() < until, sorted(path.name for path in folder.iterdir())
-        page.run("new Promise((done) => setTimeout(done, 50))")
-    return (folder / name).read_bytes()
-
-
-def rows_of(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode())))
-
-
 def test_every_plot_is_saved_as_a_drawing_that_needs_nothing(page: Page, folder: Path) -> None:
     titles = page.run(
         "[...document.querySelectorAll('.plot')].map((one) => one.querySelector('figcaption').textContent)"
@@ -209,7 +191,7 @@ def test_every_plot_is_saved_as_a_drawing_that_needs_nothing(page: Page, folder:
         if not has:
             continue
         name = f"well_B3_{title.lower().replace(' ', '_')}.svg"
-        text = saved(page, folder, f".plot:nth-child({number}) .save", name).decode()
+        text = page.saved(f".plot:nth-child({number}) .save", folder / name).decode()
         root = ET.fromstring(text)
         texts = ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
         assert texts[0] == f"well B3: {title}"
@@ -225,31 +207,31 @@ def test_every_plot_is_saved_as_a_drawing_that_needs_nothing(page: Page, folder:
 
 def test_tables_are_saved_as_they_are_computed(page: Page, folder: Path) -> None:
     report = corrected()
-    cells = rows_of(saved(page, folder, "#save-cells", "well_B3_cells.csv"))
+    cells = page.saved_rows("#save-cells", folder / "well_B3_cells.csv")
     assert [int(row["track_id"]) for row in cells] == [worlds.RESTING, worlds.JUMPING, worlds.BRIEF]
     assert [row["n_found"] for row in cells] == ["0", "1", "0"]
     assert float(cells[1]["net_um"]) == 48.0
     page.run("document.getElementById('strips').open = true")
-    [event] = rows_of(saved(page, folder, "#save-saltations", "well_B3_saltations.csv"))
+    [event] = page.saved_rows("#save-saltations", folder / "well_B3_saltations.csv")
     found = report.measures.migration.saltations.events.iloc[0]
     assert (event["track_id"], event["censored"]) == ("2", "")
     for column in ("start_h", "end_h", "length_um", "speed_um_per_h", "direction_deg"):
         assert float(event[column]) == pytest.approx(float(found[column]), rel=1e-4)
-    detectors = rows_of(saved(page, folder, "a[download$='detectors.csv']", "well_B3_detectors.csv"))
+    detectors = page.saved_rows("a[download$='detectors.csv']", folder / "well_B3_detectors.csv")
     assert [row["number"] for row in detectors] == list(UNITS)
     for row in detectors:
         estimate = report.measures.summary.numbers[row["number"]]
         assert row["rule_not_estimated"] == estimate.problem
         if row["rule"]:
             assert float(row["rule"]) == pytest.approx(estimate.value, rel=1e-5)
-    changed = rows_of(saved(page, folder, "a[download$='corrections.csv']", "well_B3_corrections.csv"))
+    changed = page.saved_rows("a[download$='corrections.csv']", folder / "well_B3_corrections.csv")
     assert (changed[0]["number"], changed[0]["automatic"], changed[0]["corrected"]) == ("n_tracks", "5", "3")
 
 
 def test_pictures_are_saved(page: Page, folder: Path) -> None:
     page.run("document.getElementById('overlay').focus()")
     page.press("Home")
-    content = saved(page, folder, "#save-picture", "well_B3_frame1.png")
+    content = page.saved("#save-picture", folder / "well_B3_frame1.png")
     picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     stage = page.box("#stage")
     assert picture.shape[:2] == (round(stage["height"]), round(stage["width"]))
@@ -257,7 +239,7 @@ def test_pictures_are_saved(page: Page, folder: Path) -> None:
     assert picture[y, x].min() > 150
     page.run("document.getElementById('strips').open = true")
     page.wait("!!document.querySelector('.strip .save')")
-    root = ET.fromstring(saved(page, folder, ".strip .save", "well_B3_saltation1.svg").decode())
+    root = ET.fromstring(page.saved(".strip .save", folder / "well_B3_saltation1.svg").decode())
     images = list(root.iter(f"{SVG}image"))
     assert len(images) == 2
     assert all(str(one.get("href")).startswith("data:image/jpeg;base64,") for one in images)

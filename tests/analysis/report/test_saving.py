@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shlex
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -34,7 +32,7 @@ def page(folder: Path) -> Iterator[Page]:
     assert PROGRAM is not None
     write_report(folder / "report.html", worlds.report(title=TITLE))
     with Page(PROGRAM, width=1400, dark=True) as opened:
-        opened.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        opened.save_to(folder)
         opened.open(folder / "report.html")
         yield opened
         assert opened.problems == []
@@ -46,20 +44,9 @@ def choose(page: Page, cell: int) -> None:
     assert page.text("#cell-title") == f"Cell {cell}"
 
 
-def saved(page: Page, folder: Path, button: str, name: str) -> str:
-    """The file that a click on a button downloads."""
-    box = page.box(f"#{button}")
-    page.click(box["left"] + box["width"] / 2, box["top"] + box["height"] / 2)
-    until = time.monotonic() + 30
-    while not (folder / name).exists():
-        assert time.monotonic() < until, [path.name for path in folder.iterdir()]
-        page.run("new Promise((done) => setTimeout(done, 50))")
-    return (folder / name).read_text(encoding="utf-8")
-
-
 def test_the_numbers_are_those_of_the_table_of_cells(page: Page, folder: Path) -> None:
     choose(page, worlds.JUMPING)
-    rows = list(csv.DictReader(saved(page, folder, "save-numbers", "well_B3_µ_2_cell2_numbers.csv").splitlines()))
+    rows = page.saved_rows("#save-numbers", folder / "well_B3_µ_2_cell2_numbers.csv")
     found = {row["number"]: row for row in rows}
     cells = worlds.report().measures.migration.cells.set_index("track_id").loc[worlds.JUMPING]
     for column in CELL_NUMBERS.columns[1:]:
@@ -75,7 +62,7 @@ def test_the_numbers_are_those_of_the_table_of_cells(page: Page, folder: Path) -
 def test_the_track_has_every_position_and_the_speed_of_every_step(page: Page, folder: Path) -> None:
     """The cell rests at column 10 until frame 8, and then moves 8 px of 2 µm in each of three steps of 10 min."""
     choose(page, worlds.JUMPING)
-    rows = list(csv.DictReader(saved(page, folder, "save-track", "well_B3_µ_2_cell2_track.csv").splitlines()))
+    rows = page.saved_rows("#save-track", folder / "well_B3_µ_2_cell2_track.csv")
     assert [int(row["frame"]) for row in rows] == list(range(worlds.N_FRAMES))
     assert rows[0]["speed_um_per_h"] == ""
     for frame, row in enumerate(rows):
@@ -92,7 +79,7 @@ def test_the_track_has_every_position_and_the_speed_of_every_step(page: Page, fo
 
 def test_the_figure_needs_nothing_but_itself_and_is_light_on_a_dark_page(page: Page, folder: Path) -> None:
     choose(page, worlds.JUMPING)
-    text = saved(page, folder, "save-figure", "well_B3_µ_2_cell2_figure.svg")
+    text = page.saved("#save-figure", folder / "well_B3_µ_2_cell2_figure.svg").decode()
     root = ET.fromstring(text)
     assert root.tag == f"{SVG}svg"
     texts = ["".join(node.itertext()) for node in root.iter(f"{SVG}text")]

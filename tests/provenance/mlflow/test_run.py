@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -283,10 +284,11 @@ def test_data_sets_are_known_by_the_hash_of_dvc(root: Path) -> None:
 def test_system_metrics_are_recorded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "1")
-    import time
-
+    until = time.monotonic() + 60
     with quick(root, system_metrics=True) as run:
-        time.sleep(0.6)
+        while not history(root, run.run_id, "system/cpu_utilization_percentage"):
+            assert time.monotonic() < until
+            time.sleep(0.05)
     assert read_run(run.run_id, root=root).metrics["system/cpu_utilization_percentage"] >= 0
 
 

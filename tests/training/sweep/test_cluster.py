@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
 import runpy
@@ -30,6 +29,7 @@ from somanet.training.sweep.cluster import run_on_cluster
 from somanet.training.sweep.leases import lease_of
 from somanet.training.sweep.trial import Job
 from somanet.training.sweep.trial_store import open_trial_store
+from tests.servers import scheduler_address
 from tests.training.sweep.worlds import make_job, make_sweep_project, runs_below, start_sweep, steps, sweep_values
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -265,10 +265,7 @@ def dask_cluster(folder: Path) -> Iterator[str]:
                 )
             )
             stack.callback(process.kill)
-        while not (folder / "scheduler.json").exists():
-            assert process.poll() is None
-            time.sleep(0.2)
-        yield json.loads((folder / "scheduler.json").read_text())["address"]
+        yield scheduler_address(folder / "scheduler.json", process)
 
 
 @pytest.mark.slow

@@ -266,14 +266,20 @@ class Work(NamedTuple):
 
 
 @runtime_checkable
-class KnowsAbsence(Protocol):
-    """A cluster that knows why it has no worker: jobs that are pending, say."""
+class HasJobs(Protocol):
+    """A cluster whose workers are jobs that can end before they work."""
 
-    def absence(self) -> str:
-        """Why no worker is there.
+    def look_after(self, n_workers: int) -> str:
+        """Submit others in the place of such jobs.
+
+        Args:
+            n_workers: that are there.
+
+        Returns:
+            Why no worker is there; empty if one is.
 
         Raises:
-            SomaNetError: none will come.
+            SomaNetError: none is there, and none will come.
         """
 
 
@@ -326,7 +332,7 @@ def run_tasks(
             try:
                 over = wait(list(pending), timeout=_POLL_S, return_when="FIRST_COMPLETED").done
             except TimeoutError:
-                waits("" if n_workers else _absence(client, n_workers, ever_joined=ever_joined))
+                waits(_absence(client, n_workers, ever_joined=ever_joined))
                 continue
             for future in over:
                 about = pending.pop(future)
@@ -357,14 +363,16 @@ def _n_workers(client: Client) -> int | None:
 
 
 def _absence(client: Client, n_workers: int | None, *, ever_joined: bool) -> str:
-    """Why nobody works.
+    """Why nobody works; empty if somebody does.
 
     Raises:
         SomaNetError: nobody ever will.
     """
     cluster: Any = client
-    if isinstance(cluster.cluster, KnowsAbsence):
-        return cluster.cluster.absence()
+    if isinstance(cluster.cluster, HasJobs):
+        return cluster.cluster.look_after(n_workers or 0)
+    if n_workers:
+        return ""
     if n_workers is None:
         return f"{_address(client)} does not answer; waiting"
     if ever_joined:

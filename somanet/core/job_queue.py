@@ -119,8 +119,8 @@ def _cluster_class(jobs: Jobs) -> Any:
                     jobs.join(str(about["name"]))
             super()._update_worker_status(op, msg)
 
-        def absence(self) -> str:
-            words, ended = jobs.absence()
+        def look_after(self, n_workers: int) -> str:
+            words, ended = jobs.look(n_workers)
             if ended:  # others are submitted in their place
                 self.loop.add_callback(self.scale_down, ended)
             return words

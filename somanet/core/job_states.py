@@ -13,6 +13,7 @@ from somanet.core.errors import SomaNetError, first_line
 
 _LOOK_S = 10.0
 """Between two questions to the batch system, which others use too."""
+_LOOK_AT_WORK_S = 60.0
 _ANSWERS_S = 20.0
 MOST_ENDED = 3
 """So many jobs may end before their worker has joined: one node may be broken, but not each."""
@@ -48,7 +49,8 @@ class Jobs:
         joined: whose worker was there.
         refused: what the batch system said of those that were not accepted.
         ended: that have ended before their worker joined.
-        n_ended: their number since a worker joined.
+        n_ended: their number since a worker joined, or since the last one left.
+        at_work: whether a worker was there at the last look.
         said, looked: the latest answer of the batch system in words, and its time.
         lock: of all of this.
     """
@@ -61,6 +63,7 @@ class Jobs:
     refused: dict[str, str] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     n_ended: int = 0
+    at_work: bool = False
     said: str = ""
     looked: float = -_LOOK_S
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -97,27 +100,41 @@ class Jobs:
             for marks in (self.asked, self.joined, self.ended):
                 marks.discard(name)
 
-    def absence(self) -> tuple[str, list[str]]:
-        """Why no worker is there, and the names of those whose jobs have ended before they joined.
+    def look(self, n_workers: int) -> tuple[str, list[str]]:
+        """See what has become of jobs without a worker: every 10 s at most, every minute where somebody works.
+
+        Args:
+            n_workers: that are there.
+
+        Returns:
+            Why no worker is there, empty if one is, and the names of those whose jobs have ended before they joined,
+            to be submitted anew: not for ever while others work.
 
         Raises:
-            SomaNetError: no job is accepted, or they end again and again.
+            SomaNetError: no worker is there, and no job is accepted, or they end again and again.
         """
         with self.lock:
             submitted, refused = dict(self.submitted), list(self.refused.values())
             asked = bool(self.asked)
             starting = {name: job for name, job in submitted.items() if name not in self.joined | self.ended}
-        if refused and not (submitted or asked):
+        if refused and not (submitted or asked or n_workers):
             raise SomaNetError(
                 f"SLURM refused the job: {refused[-1]} Check partition, account and directives in {self.source}."
             )
-        if time.monotonic() - self.looked < _LOOK_S:
-            return self.said, []
+        if time.monotonic() - self.looked < (_LOOK_AT_WORK_S if n_workers else _LOOK_S):
+            return ("" if n_workers else self.said), []
         states = _states() if starting else None
         ended = [name for name, job in starting.items() if states is not None and states.get(job, "FAILED") in _ENDED]
         with self.lock:
+            again: list[str] = []
+            if self.at_work and not n_workers:  # all have left: what was given up is tried again
+                again, self.n_ended = sorted(self.ended), 0
+            self.at_work = n_workers > 0
             self.ended.update(ended)
             self.n_ended += len(ended)
+        if n_workers:
+            self.looked, self.said = time.monotonic(), ""
+            return "", ended if self.n_ended < MOST_ENDED else []
         where = f"their output is in {self.logs}/"
         if self.n_ended >= MOST_ENDED:
             raise SomaNetError(
@@ -127,7 +144,7 @@ class Jobs:
         self.looked = time.monotonic()
         if not starting:
             self.said = "no worker is there; waiting for jobs to be submitted"
-            return self.said, []
+            return self.said, again
         n_pending = sum(states.get(job) in _PENDING for job in starting.values()) if states is not None else 0
         n_others = len(starting) - len(ended) - n_pending
         about = [
@@ -138,7 +155,7 @@ class Jobs:
         about += [f"{counted(len(ended), 'job')} ended before"] if ended else []
         about += [f"SLURM refused {len(refused)}: {refused[-1].rstrip('.')}"] if refused else []
         self.said = f"0 of {len(starting) + len(refused)} workers have joined; {', '.join(about)}; {where}"
-        return self.said, ended
+        return self.said, [*ended, *again]
 
 
 def _states() -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,28 +102,85 @@ def test_jobs_that_end_without_a_worker_are_submitted_again_until_it_is_no_accid
 def test_the_words_while_jobs_wait(system: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_states, "_LOOK_S", 0.0)
     jobs = Jobs("s.yaml", "logs")
-    assert jobs.absence() == ("no worker is there; waiting for jobs to be submitted", [])
+    assert jobs.look(0) == ("no worker is there; waiting for jobs to be submitted", [])
     jobs.ask("w0")
     jobs.refuse("w1", "No.")  # before the other is answered, nobody knows whether one will work
-    assert jobs.absence()[0] == "no worker is there; waiting for jobs to be submitted"
+    assert jobs.look(0)[0] == "no worker is there; waiting for jobs to be submitted"
     jobs.submit("w0", "70")
     jobs.submit("w1", "71")
     where = "their output is in logs/"
-    assert jobs.absence() == (f"0 of 2 workers have joined; 2 jobs are submitted; {where}", [])
+    assert jobs.look(0) == (f"0 of 2 workers have joined; 2 jobs are submitted; {where}", [])
     system("squeue", "echo 70 PENDING; echo 71 RUNNING; echo 9 FAILED")
-    assert jobs.absence() == (f"0 of 2 workers have joined; 1 job is pending, 1 job is starting; {where}", [])
+    assert jobs.look(0) == (f"0 of 2 workers have joined; 1 job is pending, 1 job is starting; {where}", [])
     system("squeue", "echo 70 PENDING; echo 71 FAILED")
     jobs.refuse("w2", "The limit is 2.")
     words = (
         f"0 of 3 workers have joined; 1 job is pending, 1 job ended before, SLURM refused 1: The limit is 2; {where}"
     )
-    assert jobs.absence() == (words, ["w1"])
+    assert jobs.look(0) == (words, ["w1"])
     jobs.close("w1")
     jobs.join("w0")  # and it is lost again: Dask submits its job anew
-    assert jobs.absence()[0] == "no worker is there; waiting for jobs to be submitted"
+    assert jobs.look(0)[0] == "no worker is there; waiting for jobs to be submitted"
     jobs.close("w0")
     with pytest.raises(SomaNetError, match=r"^SLURM refused the job: The limit is 2\. Check"):
-        jobs.absence()
+        jobs.look(0)
+
+
+def test_while_others_work_jobs_that_end_are_submitted_anew_but_not_for_ever(
+    system: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_states, "_LOOK_S", 0.0)
+    monkeypatch.setattr(job_states, "_LOOK_AT_WORK_S", 0.0)
+    system("squeue", "echo 70 RUNNING")  # what it does not name has ended
+    jobs = Jobs("s.yaml", "logs")
+    jobs.submit("w0", "70")
+    jobs.join("w0")
+    jobs.refuse("limit", "The limit is 2.")
+    for attempt in range(4):
+        name = f"vain{attempt}"
+        jobs.submit(name, f"8{attempt}")
+        assert jobs.look(1) == ("", [name] if attempt < 2 else [])
+        if attempt < 2:
+            jobs.close(name)  # as Dask does
+    jobs.close("w0")
+    words, again = jobs.look(0)  # the last worker has left
+    assert words == "no worker is there; waiting for jobs to be submitted"
+    assert again == ["vain2", "vain3"]
+
+
+@pytest.mark.slow
+def test_a_job_that_ends_before_it_works_has_a_successor_while_another_works(
+    system: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of two jobs ends, which is seen once the other works on a task."""
+    monkeypatch.setattr(job_states, "_LOOK_AT_WORK_S", 0.5)
+    begun, failed, number = tmp_path / "begun", tmp_path / "failed", 99999999
+    system(
+        "sbatch",
+        f"echo x >>{tmp_path}/submitted\n"
+        f"mkdir {failed} 2>/dev/null && echo Submitted batch job {number} && exit\n"
+        f'for script; do :; done; cp "$script" {tmp_path}/job$$.sh\n'
+        f"setsid sh {tmp_path}/job$$.sh >{tmp_path}/log$$ 2>&1 </dev/null & echo Submitted batch job $!",
+    )
+    system("scancel", "kill -- -$1 2>/dev/null")
+    system(
+        "squeue",
+        f"ps -eo pgid= | while read group; do echo $group RUNNING; done; [ -e {begun} ] || echo {number} RUNNING",
+    )
+    tasks = iter([Work(name, name, (f"touch {begun}; sleep 8",)) for name in ("a", "b")])
+    returned = []
+    with job_cluster(QUEUE, tmp_path, at_once=2, allowed_failures=2, source="s.yaml") as client:
+        run_tasks(
+            client,
+            os.system,
+            next_step="",
+            at_once=2,
+            next_task=lambda: next(tasks, None),
+            ended=lambda about, *_: returned.append(about),
+            waits=lambda _: None,
+        )
+    assert sorted(returned) == ["a", "b"]
+    assert len((tmp_path / "submitted").read_text().split()) == 3
 
 
 def test_what_the_batch_system_says_is_one_line() -> None:

@@ -21,6 +21,7 @@ from somanet.cli.cohort import (
 )
 from somanet.cli.elsewhere import elsewhere_of, run_elsewhere
 from somanet.cli.options import (
+    AllowTruncated,
     AnyModality,
     Axes,
     Channel,
@@ -68,9 +69,7 @@ def analyze(
     z: Plane = None,
     axes: Axes = None,
     position: Position = None,
-    allow_truncated: Annotated[
-        bool, typer.Option("--allow-truncated", help="Analyse the complete frames of a truncated TIFF or zarr.")
-    ] = False,
+    allow_truncated: AllowTruncated = False,
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,

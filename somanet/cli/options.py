@@ -47,6 +47,10 @@ Position = Annotated[
     str | None,
     typer.Option(help="Stage position, scene or series, if a file has several: its name, or its number from 0."),
 ]
+AllowTruncated = Annotated[
+    bool,
+    typer.Option("--allow-truncated", help="Take the whole frames of a truncated TIFF or zarr."),
+]
 Diameter = Annotated[
     float | None,
     typer.Option(help="Soma diameter in pixels: images are resized to the network's. Default: estimated from them."),

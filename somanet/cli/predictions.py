@@ -9,6 +9,7 @@ import typer
 
 from somanet.cli.networks import open_for_files
 from somanet.cli.options import (
+    AllowTruncated,
     AnyModality,
     Axes,
     Binary,
@@ -42,6 +43,7 @@ def predict(
     z: Plane = None,
     axes: Axes = None,
     position: Position = None,
+    allow_truncated: AllowTruncated = False,
     model: Models = None,
     diameter: Diameter = None,
     rescale: Rescale = None,
@@ -67,7 +69,7 @@ def predict(
     from somanet.segmentation.inference.label_files import LABELS, PICTURES, Failed, Labelled, goes_aside, predict_files
     from somanet.segmentation.inference.size_warnings import warnings_for
 
-    found = find_inputs(inputs, Choice(channel, z, axes, position))
+    found = find_inputs(inputs, Choice(channel, z, axes, position, allow_truncated))
     check_results(output, LABELS, aside=goes_aside(found, output))
     segmenter = open_for_files(
         model,

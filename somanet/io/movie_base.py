@@ -17,6 +17,12 @@ from somanet.io.decoding import usable
 from somanet.io.movie_layout import Layout, Wanted, choose_position, name_of_position
 
 
+def whole_frames(n_frames: int) -> str:
+    """What a user can do about a file that breaks off after so many frames, as a sentence."""
+    found = "frame 0" if n_frames == 1 else f"frames 0 to {n_frames - 1}"
+    return f"`somanet analyze` and `predict` take what is whole ({found}) with --allow-truncated."
+
+
 class Movie(Sequence[Any]):
     """An open movie of one channel, read one frame at a time; memory does not grow with its length.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from somanet.core.documents import parsed_once
+from somanet.core.errors import SomaNetError
 from somanet.core.extras import require
 from somanet.core.foreign import check_kind, parsing
 from somanet.core.guard import protect
@@ -14,7 +15,7 @@ from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_movie_size, check_pixels
 from somanet.io.file_kinds import READ_BYTES, describe_kind, is_zipped_zarr, zipped_zarr
 from somanet.io.images import IMAGE_SUFFIXES
-from somanet.io.movie_base import Movie
+from somanet.io.movie_base import Movie, whole_frames
 from somanet.io.movie_layout import Wanted
 
 IMAGE_TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
@@ -94,7 +95,12 @@ def open_movie(
         raise FileProblem(f"{path}: no such file. Check the path.", "missing")
     wanted = Wanted(channel, z, axes, position)
     with parsing(path, "a movie", remedy="Is it damaged, or another format? Fetch it again."), parsed_once():
-        movie = _open(path, wanted, allow_truncated, labels)
+        try:
+            movie = _open(path, wanted, allow_truncated, labels)
+        except FileProblem as problem:
+            if problem.kind != "truncated" or not path.is_file():
+                raise
+            raise FileProblem(f"{problem}{_before_the_cut(path, wanted, labels)}", problem.kind) from problem
     try:
         height, width = movie.shape_YX
         check_pixels(height, width, path)
@@ -143,6 +149,15 @@ def _open(path: Path, wanted: Wanted, allow_truncated: bool, labels: bool) -> Mo
         movie.close()
         return OmeSetMovie(movie.companion, wanted)
     raise _not_read(path)
+
+
+def _before_the_cut(path: Path, wanted: Wanted, labels: bool) -> str:
+    """What can be read of a truncated file, as a sentence with a space before it; empty if nothing can."""
+    try:
+        with parsing(path, "a movie"), _open(path, wanted, True, labels) as movie:
+            return f" {whole_frames(movie.n_frames)}" if movie.truncated else ""
+    except SomaNetError:
+        return ""
 
 
 def _open_several(path: Path, wanted: Wanted, allow_truncated: bool, labels: bool) -> Movie:

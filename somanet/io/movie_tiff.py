@@ -13,7 +13,7 @@ from somanet.core.problems import FileProblem
 from somanet.io.completeness import TIFF_MAGICS, tiff_cut
 from somanet.io.declared_size import open_tiff
 from somanet.io.file_kinds import READ_BYTES, found_instead
-from somanet.io.movie_base import Movie, project
+from somanet.io.movie_base import Movie, project, whole_frames
 from somanet.io.movie_layout import Wanted, describe_axes, find_layout, flat_index, split_axes
 from somanet.io.photometric import light_of
 from somanet.io.tiff_files import companion_of, companions, missing_files, used_files
@@ -126,7 +126,7 @@ class TiffMovie(Movie):
         raise FileProblem(
             f"{self.path}: expected {self.n_frames} frames, which its metadata announce, found no image of "
             f"{len(lacking)} of them (frame {listed}). Was the recording stopped, or an image left out? "
-            + (f"--allow-truncated analyses frames 0 to {lacking[0] - 1}." if lacking[0] else "Export it anew."),
+            + (whole_frames(lacking[0]) if lacking[0] else "Export it anew."),
             "missing",
         )
 

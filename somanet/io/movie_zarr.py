@@ -15,7 +15,7 @@ from somanet.core.foreign import parsing
 from somanet.core.limits import CHUNKS
 from somanet.core.problems import FileProblem
 from somanet.io.declared_size import check_pixels
-from somanet.io.movie_base import Movie, project
+from somanet.io.movie_base import Movie, project, whole_frames
 from somanet.io.movie_layout import Layout, Wanted, find_layout
 from somanet.io.scale import square_um, to_minutes, to_um
 from somanet.io.zarr_chunks import find_stored
@@ -64,7 +64,7 @@ class ZarrMovie(Movie):
             raise FileProblem(
                 f"{self.path}: the zarr is truncated: of {self.n_frames} frames, it lacks frame {stored.end} and all "
                 "after it. Was a copy interrupted? Fetch it again. If they are lost, or were black and therefore left "
-                f"out: --allow-truncated analyses frames 0 to {stored.end - 1}.",
+                f"out: {whole_frames(stored.end)}",
                 "truncated",
             )
         self.n_frames, self.truncated = stored.end, True

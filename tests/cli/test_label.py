@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from roifile import ROI_TYPE, ImagejRoi, roiread
 
+from somanet.analysis.labelling.suggest import movie_of_result
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_file
 from somanet.core.schema import CROPS
@@ -18,7 +19,7 @@ from somanet.io.datasets.origins import Origin, read_origins
 from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import read_labels, write_image, write_labels
 from somanet.io.label_movies import write_label_movie
-from somanet.io.movies import open_movie, write_movie
+from somanet.io.movies import open_movie, sha256_movie, write_movie
 from somanet.io.tables import read_table
 from tests.worlds import save_bright_network, scene, somanet
 
@@ -369,6 +370,17 @@ def test_results_without_their_movie_ask_for_it(world: Path, tmp_path: Path) -> 
     error = somanet("label", "suggest", movie, "--movie", movie, "--output", "out", cwd=tmp_path)
     assert error is not None
     assert "--movie goes with results" in error
+
+
+def test_results_of_a_movie_that_breaks_off_are_searched(world: Path, tmp_path: Path) -> None:
+    data = (world / "movie.tif").read_bytes()
+    (tmp_path / "movie.tif").write_bytes(data[: int(0.8 * len(data))])
+    about = {"file": "movie.tif", "sha256": sha256_movie(tmp_path / "movie.tif"), "truncated": True}
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "manifest.json").write_text(json.dumps({"input": about}), encoding="utf-8")
+    item = movie_of_result(tmp_path / "result", None)
+    assert item.truncated
+    assert len(item.images()) == 2
 
 
 def test_the_table_of_crops_is_read_again(world: Path, tmp_path: Path) -> None:

@@ -175,6 +175,27 @@ def test_a_movie_becomes_a_label_movie(bright: Path, tmp_path: Path, name: str) 
         assert movie.file_calibration == FileCalibration(1.28, 12.0)
 
 
+@pytest.mark.parametrize(("keep", "n_whole"), [(0.8, 2), (0.5, 1)])
+def test_the_frames_before_a_cut_are_segmented_when_asked(
+    bright: Path, tmp_path: Path, keep: float, n_whole: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of three frames of equal length; a single one is an image."""
+    write_movie(tmp_path / "m.tif", photograph(MOVIE_TYX, np.uint16), Calibration(1.28, 12.0))
+    data = (tmp_path / "m.tif").read_bytes()
+    (tmp_path / "m.tif").write_bytes(data[: int(keep * len(data))])
+    message = somanet("predict", "m.tif", "--model", bright, "--output", "out", cwd=tmp_path)
+    assert message is not None
+    frames = "frame 0" if n_whole == 1 else "frames 0 to 1"
+    assert message.endswith(f"`somanet analyze` and `predict` take what is whole ({frames}) with --allow-truncated.")
+    assert not (tmp_path / "out").exists()
+    [labels] = predict(bright, "m.tif", "--allow-truncated", cwd=tmp_path).values()
+    assert labels.shape == ((64, 96) if n_whole == 1 else (2, 64, 96))
+    assert same_objects(labels.reshape(-1, 64, 96)[0], MOVIE_TYX[0])
+    assert f"the file is truncated; labels are of its {n_whole} whole frame" in capsys.readouterr().err
+    record = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))
+    assert record["labels"][0]["truncated"] is True
+
+
 def test_labels_of_a_movie_are_written_while_it_is_read(
     bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

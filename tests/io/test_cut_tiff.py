@@ -30,9 +30,10 @@ def cut(folder: Path, keep: float, frames: np.ndarray = FRAMES, **how: Any) -> P
 def test_the_frames_before_the_cut_are_there(tmp_path: Path, how: dict[str, Any], least: int) -> None:
     """55 % of the bytes hold 3 of 7 frames, one fewer if directories lie between them."""
     path = cut(tmp_path, 0.55, **how)
-    with pytest.raises(SomaNetError, match="truncated"):
+    with pytest.raises(SomaNetError, match="truncated") as error:
         open_movie(path)
     with open_movie(path, allow_truncated=True) as movie:
+        assert str(error.value).endswith(f"(frames 0 to {movie.n_frames - 1}) with --allow-truncated.")
         assert movie.truncated
         assert least <= movie.n_frames <= 4
         np.testing.assert_array_equal(np.stack(list(movie)), FRAMES[: movie.n_frames])
@@ -68,6 +69,9 @@ def test_nothing_whole_is_refused(tmp_path: Path, keep: float, words: str) -> No
     with pytest.raises(SomaNetError) as error:
         open_movie(path, allow_truncated=True)
     assert words in str(error.value)
+    with pytest.raises(SomaNetError) as error:
+        open_movie(path)
+    assert "--allow-truncated" not in str(error.value)
 
 
 def test_planes_are_refused(tmp_path: Path) -> None:

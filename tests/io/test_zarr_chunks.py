@@ -76,7 +76,7 @@ def test_chunks_that_are_lost_are_noted_and_a_cut_end_is_refused(tmp_path: Path,
     with pytest.raises(FileProblem, match="truncated: of 12 frames, it lacks frame 9 and all after it") as caught:
         open_movie(path)
     assert caught.value.kind == "truncated"
-    assert "--allow-truncated analyses frames 0 to 8." in str(caught.value)
+    assert "take what is whole (frames 0 to 8) with --allow-truncated." in str(caught.value)
     assert check_movie(path)["reason"] == "truncated"
     with open_movie(path, allow_truncated=True) as movie:
         assert (movie.n_frames, movie.truncated) == (9, True)
@@ -124,7 +124,7 @@ def test_several_frames_in_a_shard(tmp_path: Path) -> None:
         assert "1 of 6 shards is not stored and is read as 0: frames 5, 6, 7, 8, 9, counted" in movie.notes[0]
     for x in (0, 1):
         lose(path, 2, 0, x)
-    with pytest.raises(FileProblem, match=r"it lacks frame 5 and all after it.*frames 0 to 4\."):
+    with pytest.raises(FileProblem, match=r"it lacks frame 5 and all after it.*frames 0 to 4\)"):
         open_movie(path)
 
 

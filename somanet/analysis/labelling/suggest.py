@@ -82,7 +82,8 @@ def movie_of_result(result: Path, movie: Path | None) -> Input:
             f"({digest[:12]}…). Give --movie with the right one, or analyze this one anew."
         )
     options = {key: None if about.get(key) is None else str(about[key]) for key in ("channel", "z", "axes", "position")}
-    [item] = named_as_movies(all_readable(find_inputs([found], Choice(**options))))
+    choice = Choice(**options, allow_truncated=bool(about.get("truncated")))
+    [item] = named_as_movies(all_readable(find_inputs([found], choice)))
     return item
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from somanet.core.counting import counted
 from somanet.core.errors import SomaNetError
 from somanet.core.one_of_many import none_left
 from somanet.core.problems import CHOICE, FileProblem, StackProblem
@@ -45,16 +46,18 @@ class Choice:
         z: focal plane from 0, or `max`.
         axes: what the file's axes mean.
         position: name or number from 0.
+        allow_truncated: the frames before the cut of a file that breaks off will do; this chooses no part.
     """
 
     channel: str | None = None
     z: str | None = None
     axes: str | None = None
     position: str | None = None
+    allow_truncated: bool = field(default=False, compare=False)
 
     def open(self, path: Path) -> Movie:
         """The file as a movie."""
-        return open_movie(path, channel=self.channel, z=self.z, axes=self.axes, position=self.position)
+        return open_movie(path, **asdict(self))
 
     def options(self) -> str:
         """The options as the user gave them; empty if nothing was chosen."""
@@ -78,6 +81,7 @@ class Input:
         choice: the chosen channel and plane.
         unnamed: a movie whose file does not state that its pages are time points.
         notes: what else the user has to know about a movie's file, in sentences.
+        truncated: the file breaks off, and only the frames before the cut are segmented.
         problem: why the file cannot be opened; None if it can be, which does not say that all of it can be decoded.
         data: of an image in a data set: returns the bytes of its own file.
     """
@@ -90,6 +94,7 @@ class Input:
     notes: tuple[str, ...] = ()
     problem: FileProblem | None = None
     data: Callable[[], bytes] | None = None
+    truncated: bool = False
 
     def sha256(self) -> str:
         """Of its file, or of all files of a movie: what tells it from another input of its name.
@@ -195,10 +200,11 @@ def _file(path: Path, choice: Choice) -> list[Input]:
         return [Input(path.stem, path, lambda: read_image(path))]
     content = _frames(path, choice)
     # one frame of a stack, a channel or a zarr folder is an image that only the movie reader can read
-    if content.n_frames == 1 and (choice != Choice() or path.is_dir()):
-        return [Input(path.stem, path, lambda: _first_frame(path, choice), choice, notes=content.notes)]
+    cut = content.truncated
+    if content.n_frames == 1 and (choice != Choice() or path.is_dir() or cut):
+        return [Input(path.stem, path, lambda: _first_frame(path, choice), choice, notes=content.notes, truncated=cut)]
     if content.n_frames > 1 or path.suffix.lower() not in IMAGE_TIFF_SUFFIXES:
-        return [Input(path.stem, path, None, choice, content.unnamed, content.notes)]
+        return [Input(path.stem, path, None, choice, content.unnamed, content.notes, truncated=cut)]
     return [Input(path.stem, path, lambda: read_image(path), notes=content.notes)]
 
 
@@ -208,18 +214,21 @@ def _first_frame(path: Path, choice: Choice) -> NDArray[Any]:
 
 
 class _Content(NamedTuple):
-    """Number of frames in a movie file, whether its axes are unnamed, and its notes."""
+    """Number of frames in a movie file, whether its axes are unnamed, its notes, and whether it breaks off."""
 
     n_frames: int
     unnamed: bool = False
     notes: tuple[str, ...] = ()
+    truncated: bool = False
 
 
 def _frames(path: Path, choice: Choice) -> _Content:
     """What is in a movie file; one frame if only the image reader reads it (RGB)."""
     try:
         with choice.open(path) as movie:
-            return _Content(movie.n_frames, movie.unnamed and movie.n_frames > 1, movie.notes)
+            cut = f"the file is truncated; labels are of its {counted(movie.n_frames, 'whole frame')}"
+            notes = (*movie.notes, cut) if movie.truncated else movie.notes
+            return _Content(movie.n_frames, movie.unnamed and movie.n_frames > 1, notes, movie.truncated)
     except StackProblem:
         raise
     except FileProblem as problem:

@@ -242,6 +242,7 @@ def _record_of(item: Input, found: Found) -> dict[str, Any]:
 
     return {
         **_about(item),
+        "truncated": item.truncated,
         "n_objects": found.n_objects,
         "median_diameter_px": round(median_or_nan(found.diameters_px), 2),
         "blank_frames": list(found.blank_frames),

@@ -27,8 +27,9 @@ from somanet.segmentation.engines import engine_of, with_engine
 from somanet.segmentation.engines.device_engine import DeviceEngine
 from somanet.segmentation.engines.devices import AUTO, CPU
 from somanet.segmentation.engines.engine_network import EngineNetwork
+from somanet.segmentation.inference.at_once import usual_workers
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.video import segmented_frames, usual_workers
+from somanet.segmentation.inference.video import segmented_frames
 from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
 from somanet.simulation import simulate_movie
 

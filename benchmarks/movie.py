@@ -117,7 +117,7 @@ def run_stage(stage: str, movie: Path, folder: Path) -> None:
     from somanet.io.movies import movie_name
     from somanet.migration.measures import measure_movie
     from somanet.migration.settings import MigrateSettings
-    from somanet.segmentation.inference.video import usual_workers
+    from somanet.segmentation.inference.at_once import usual_workers
     from somanet.tracking.settings import TrackSettings
 
     added_s = watch_added()

@@ -18,9 +18,10 @@ from benchmarks.engines.timing import CORES, Row, best_of_rounds, timed, with_th
 from somanet.analysis.network import network_folder
 from somanet.io.movies import open_movie
 from somanet.segmentation.engines import EngineName, with_engine
+from somanet.segmentation.inference.at_once import usual_workers
 from somanet.segmentation.inference.instances import probabilities_to_labels
 from somanet.segmentation.inference.segmenter import Segmented, Segmenter
-from somanet.segmentation.inference.video import segmented_frames, usual_workers
+from somanet.segmentation.inference.video import segmented_frames
 from somanet.segmentation.network.checkpoint import Checkpoint, load_checkpoint
 from somanet.segmentation.network.inputs import to_input
 from somanet.segmentation.network.probabilities import sigmoid

@@ -20,8 +20,9 @@ from somanet.segmentation.engines.engine_network import running
 from somanet.segmentation.engines.graph import to_onnx, traced
 from somanet.segmentation.engines.onnxruntime_engine import OnnxRuntimeEngine
 from somanet.segmentation.engines.openvino_engine import OpenVinoEngine
+from somanet.segmentation.inference.at_once import usual_workers
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.video import segmented_frames, usual_workers
+from somanet.segmentation.inference.video import segmented_frames
 from somanet.segmentation.network.checkpoint import load_checkpoint
 
 

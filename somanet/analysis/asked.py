@@ -27,8 +27,8 @@ from somanet.core.processes import process_mark
 from somanet.core.progress import Listener
 from somanet.io.movie_files import movie_exists
 from somanet.provenance.code import code_digest
+from somanet.segmentation.inference.at_once import usual_workers
 from somanet.segmentation.inference.record import record_of
-from somanet.segmentation.inference.video import usual_workers
 
 REPORT_S = 1.0
 """Between two reports of a worker on its progress, at which it also looks whether it shall stop."""

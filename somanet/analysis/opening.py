@@ -9,7 +9,7 @@ from typing import Any
 from somanet.analysis.network import BUNDLED, OpenedNetworks, about_network, about_networks, open_networks
 from somanet.core.machine import available_processors
 from somanet.provenance.code import project_root
-from somanet.segmentation.inference.video import usual_workers
+from somanet.segmentation.inference.at_once import usual_workers
 
 
 def open_for_movies(models: Sequence[Path | str | None] | None, **options: Any) -> OpenedNetworks:

@@ -74,6 +74,7 @@ def predict(
     segmenter = open_for_files(
         model,
         [item for item in found if item.problem is None] or all_readable(found),
+        images_at_once=True,
         engine=engine,
         device=device,
         tta=tta,

@@ -136,7 +136,7 @@ def analyse(source: MovieSource, output: Path, model: str | None) -> Path:
     from somanet.analysis.source import check_intended_use
     from somanet.core.results import check_results
     from somanet.provenance.code import project_root
-    from somanet.segmentation.inference.video import usual_workers
+    from somanet.segmentation.inference.at_once import usual_workers
 
     options = Options(overlay=False)
     check_output(output, movie=source.name, automatic=True, path=source.path)

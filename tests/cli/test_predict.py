@@ -14,8 +14,8 @@ from somanet.core.calibration import Calibration, FileCalibration
 from somanet.io.datasets.writers import write_kaggle, write_pairs
 from somanet.io.images import write_image
 from somanet.io.movies import open_movie, write_movie
+from somanet.segmentation.inference.at_once import usual_workers
 from somanet.segmentation.inference.segmenter import Segmented, Segmenter
-from somanet.segmentation.inference.video import usual_workers
 from tests.worlds import TWO_SOMAS, draw, photograph, scene, somanet
 
 THREE_SOMAS = """

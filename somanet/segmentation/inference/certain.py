@@ -18,11 +18,10 @@ from somanet.segmentation.inference.scales import (
     SAME_IOU,
     Floats,
     Labels,
+    Overlap,
     Scales,
     at_edge,
-    diameters_of,
-    overlapping,
-    present,
+    overlap_of,
 )
 
 CERTAIN, LEAST_CERTAIN = 0.85, 0.6
@@ -143,36 +142,36 @@ def compared(scales: Scales, step: float, certain: Certain, *, other: float) -> 
     for part, at_other, true_YX in zip(scales.seen[step], scales.seen[other], certain.labels, strict=True):
         shown = at_other if other > step else part
         true, labels, others = shown.cut(true_YX), part.within(shown), at_other.within(shown)
-        one, two, iou, factor = overlapping(true, labels)
-        found = iou > SAME_IOU
+        with_true = overlap_of(true, labels)
+        found = with_true.iou > SAME_IOU
         same += int(found.sum())
-        lost.append(certain.diameters_px[_unmatched(true, one[found]) - 1])
-        factors.append(factor[found])
-        here, there = (
-            _alike(image, true, typical_px, scales.largest_px(at)) for image, at in ((labels, step), (others, other))
-        )
+        lost.append(certain.diameters_px[_unmatched(true, with_true.areas, with_true.first[found]) - 1])
+        factors.append(with_true.area_factor[found])
+        here = _alike(labels, with_true, typical_px, scales.largest_px(step))
         alike += len(here)
-        odd += len(np.setdiff1d(_unmatched(labels, two[found]), here))
-        of_other, _, iou, _ = overlapping(others, labels)
-        missed += len(np.setdiff1d(there, of_other[iou > SAME_IOU]))
+        odd += len(np.setdiff1d(_unmatched(labels, with_true.other_areas, with_true.second[found]), here))
+        if other == step:
+            continue
+        there = _alike(others, overlap_of(true, others), typical_px, scales.largest_px(other))
+        if len(there):
+            with_other = overlap_of(others, labels)
+            missed += len(np.setdiff1d(there, with_other.first[with_other.iou > SAME_IOU]))
     areas = np.concatenate(factors)
     area = float(np.median(areas)) if len(areas) else math.nan
     return Comparison(same, np.concatenate(lost), alike, missed, odd, area)
 
 
-def _alike(labels_YX: Labels, certain_YX: Labels, typical_px: float, largest_px: float) -> NDArray[np.integer]:
+def _alike(labels_YX: Labels, with_certain: Overlap, typical_px: float, largest_px: float) -> NDArray[np.integer]:
     """The labels of about this diameter that share hardly a pixel with certain objects; none at the image's edge."""
-    n = int(labels_YX.max(initial=0))
-    px = diameters_of(labels_YX, n)
-    shared = np.bincount(labels_YX[certain_YX > 0], minlength=n + 1)[1:]
-    apart = shared <= APART * np.pi / 4 * px**2
+    px = 2 * np.sqrt(with_certain.other_areas[1:] / np.pi)
+    apart = with_certain.covered[1:] <= APART * np.pi / 4 * px**2
     ids = np.flatnonzero((px > typical_px / ONE_SIZE) & (px < min(typical_px * ONE_SIZE, largest_px)) & apart) + 1
     return np.setdiff1d(ids, at_edge(labels_YX))
 
 
-def _unmatched(labels_YX: Labels, matched: NDArray[np.integer]) -> NDArray[np.integer]:
+def _unmatched(labels_YX: Labels, areas: NDArray[np.integer], matched: NDArray[np.integer]) -> NDArray[np.integer]:
     """The labels in an image, but for the matched ones and those that the image's edge cuts."""
-    return np.setdiff1d(present(labels_YX), np.concatenate([matched, at_edge(labels_YX)]))
+    return np.setdiff1d(np.flatnonzero(areas[1:]) + 1, np.concatenate([matched, at_edge(labels_YX)]))
 
 
 class _Kept:

@@ -72,9 +72,10 @@ def _surroundings(
     nearest_YX, distance_YX = nearest_objects(labels_YX)
     start = np.maximum(GAP * diameters, LEAST_GAP_PX)
     end = np.maximum(REACH * diameters, start + LEAST_WIDTH_PX)
-    owner, distance = nearest_YX[background] - 1, distance_YX[background]
+    near = background & (distance_YX > start.min()) & (distance_YX <= end.max())
+    owner, distance = nearest_YX[near] - 1, distance_YX[near]
     inside = (distance > start[owner]) & (distance <= end[owner])
-    owner, values = owner[inside], intensity_YX[background][inside]
+    owner, values = owner[inside], intensity_YX[near][inside]
     order = np.lexsort((values, owner))
     values, counts = values[order], np.bincount(owner, minlength=len(diameters))
     first = np.cumsum(counts) - counts

@@ -57,11 +57,11 @@ def _passes(
         firsts.append(np.minimum(one, other)[touching])
         seconds.append(np.maximum(one, other)[touching])
         levels.append(np.minimum(height[here], height[there])[touching])
-    first, second = np.concatenate(firsts).astype(np.int64), np.concatenate(seconds).astype(np.int64)
-    pairs, index = np.unique(np.stack([first, second]), axis=1, return_inverse=True)
-    level = np.zeros(pairs.shape[1])
-    np.maximum.at(level, index.ravel(), np.concatenate(levels).astype(np.float64))
-    return pairs[0], pairs[1], level
+    n = int(basins.max(initial=0)) + 1
+    pairs, index = np.unique(np.concatenate(firsts).astype(np.int64) * n + np.concatenate(seconds), return_inverse=True)
+    level = np.zeros(len(pairs))
+    np.maximum.at(level, index, np.concatenate(levels).astype(np.float64))
+    return pairs // n, pairs % n, level
 
 
 def _join(

@@ -1,12 +1,13 @@
-"""Predict label images of files, one by one, and a table of their objects."""
+"""Predict label images of files, and a table of their objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,12 +26,15 @@ from somanet.io.images import write_labels
 from somanet.io.movie_files import movie_files
 from somanet.io.movies import sha256_movie
 from somanet.io.tables import write_table
+from somanet.segmentation.inference.at_once import at_once, usual_workers
 from somanet.segmentation.inference.found import Found, segment_image
 from somanet.segmentation.inference.input_files import Input
 from somanet.segmentation.inference.movie_labels import label_movie
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
+
+T = TypeVar("T")
 
 OBJECTS_FILE, PICTURES = "objects.csv", "pictures"
 LABELS = Kind(record="predictions.json", what="label images of SomaNet")
@@ -156,14 +160,10 @@ def predict_files(
         hashes = {item.name: item.sha256() if item.data else sources[item.path.name] for item in readable}
         written: list[dict[str, Any]] = []
         tables = [OBJECTS.frame([])]
-        for item in readable:
-            try:
-                found = (_label_movie if item.read is None else _label_image)(segmenter, item, folder / _file_of(item))
-            except CannotWrite:
-                raise
-            except Exception as error:  # the other inputs do not depend on it
+        for item, found in _found_in(segmenter, readable, folder):
+            if isinstance(found, Exception):
                 (folder / _file_of(item)).unlink(missing_ok=True)
-                problem = problem_of(error, "input").replace(str(folder), str(output))
+                problem = problem_of(found, "input").replace(str(folder), str(output))
                 failed.append(Failed(item, problem, before=False))
                 if not aside:
                     _check_none_is_lost(failed, output)
@@ -187,6 +187,61 @@ def predict_files(
                 "files": hashes_of(folder, LABELS),
             },
         )
+
+
+def _found_in(segmenter: Segmenter, items: Sequence[Input], folder: Path) -> Iterator[tuple[Input, Found | Exception]]:
+    """Each input and its somas, whose labels are written to a folder, or why there are none: that costs no other.
+
+    Images are processed several at once, as the frames of a movie are.
+
+    Raises:
+        CannotWrite: the disk is full, say.
+    """
+
+    def label_image(read: _Read) -> Found | Exception:
+        image = read.image
+        if isinstance(image, Exception):
+            return image
+        return _or_why(partial(_label_image, segmenter, image, folder / _file_of(read.item)))
+
+    for are_images, run in groupby(items, lambda item: item.read is not None):
+        if are_images and len(items) > 1:
+            batch = list(run)
+            workers = min(len(batch), usual_workers(segmenter))
+            yield from zip(
+                batch, at_once(label_image, map(_Read.of, batch), n_pixels=_Read.n_pixels, workers=workers), strict=True
+            )
+            continue
+        for item in run:
+            if are_images:
+                yield item, label_image(_Read.of(item))
+            else:
+                yield item, _or_why(partial(_label_movie, segmenter, item, folder / _file_of(item)))
+
+
+class _Read(NamedTuple):
+    """An input that is an image, or why it cannot be read."""
+
+    item: Input
+    image: NDArray[Any] | Exception
+
+    @classmethod
+    def of(cls, item: Input) -> _Read:
+        assert item.read is not None
+        return cls(item, _or_why(item.read))
+
+    def n_pixels(self) -> int:
+        return 0 if isinstance(self.image, Exception) else self.image.size
+
+
+def _or_why(compute: Callable[[], T]) -> T | Exception:
+    """What a function returns, or the exception that it raises."""
+    try:
+        return compute()
+    except CannotWrite:
+        raise
+    except Exception as error:
+        return error
 
 
 def _unreadable(inputs: Sequence[Input], segmenter: Segmenter, *, any_modality: bool) -> list[Failed]:
@@ -261,9 +316,8 @@ def _file_of(item: Input) -> str:
     return f"{item.name}.tif"
 
 
-def _label_image(segmenter: Segmenter, item: Input, path: Path) -> Found:
-    assert item.read is not None
-    labels_YX, found = segment_image(segmenter, item.read())
+def _label_image(segmenter: Segmenter, image: NDArray[Any], path: Path) -> Found:
+    labels_YX, found = segment_image(segmenter, image)
     write_labels(path, labels_YX)
     return replace(found, objects=found.objects.assign(frame=np.nan))
 

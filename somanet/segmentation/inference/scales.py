@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ LARGEST_SHARE = 0.5
 """An object longer than this share of an image's shorter side is no soma, but the outline of everything."""
 SAME_IOU = 0.5
 """From this IoU on, the objects of two scales are the same."""
+MOST_CELLS = 1 << 22
+"""Pairs of labels of two images that are counted in a table; of more, only those that share pixels are listed."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Part:
     def labels_YX(self) -> Labels:
         """Of the part."""
         return self.found.labels_YX
+
+    @cached_property
+    def diameters_px(self) -> Floats:
+        """Equivalent diameter of each object."""
+        return diameters_of(self.labels_YX, len(self.found.confidence))
 
     def cut(self, whole_YX: NDArray[Any]) -> NDArray[Any]:
         """The part of an array of the image's size."""
@@ -124,7 +132,7 @@ class Scales:
         for other in larger:
             best = np.maximum(best, best_iou(part.within(other), other.labels_YX, count))
         low_px, _ = self.segmenter.intended_use.diameter_px or (0.0, math.inf)
-        px = diameters_of(part.labels_YX, count)
+        px = part.diameters_px
         known = (px * STEP**step >= low_px) & (px <= self.largest_px(step)) & (px <= LARGEST_SHARE * self.shorter_px)
         return np.where(known & (best > SAME_IOU), best * part.found.confidence, 0.0)
 
@@ -134,14 +142,10 @@ class Scales:
         return math.inf if use is None else use[1] / STEP**step
 
 
-def present(labels_YX: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The labels in an image, sorted, without 0."""
-    return np.flatnonzero(np.bincount(labels_YX.ravel())[1:]) + 1
-
-
 def at_edge(labels_YX: NDArray[np.integer]) -> NDArray[np.integer]:
     """The labels that an image's edge cuts, sorted."""
-    return present(np.concatenate([labels_YX[0], labels_YX[-1], labels_YX[:, 0], labels_YX[:, -1]]))
+    edge = np.concatenate([labels_YX[0], labels_YX[-1], labels_YX[:, 0], labels_YX[:, -1]])
+    return np.flatnonzero(np.bincount(edge)[1:]) + 1
 
 
 def diameters_of(labels_YX: NDArray[np.integer], n: int) -> Floats:
@@ -152,21 +156,57 @@ def diameters_of(labels_YX: NDArray[np.integer], n: int) -> Floats:
 def best_iou(labels_YX: NDArray[np.integer], others_YX: NDArray[np.integer], n: int) -> Floats:
     """Largest IoU of each label 1…n with any object of another label image of the same shape; 0 without overlap."""
     best = np.zeros(n)
-    one, _, iou, _ = overlapping(labels_YX, others_YX)
-    np.maximum.at(best, one - 1, iou)
+    both = overlap_of(labels_YX, others_YX)
+    np.maximum.at(best, both.first - 1, both.iou)
     return best
 
 
-def overlapping(
-    labels_YX: NDArray[np.integer], others_YX: NDArray[np.integer]
-) -> tuple[NDArray[np.integer], NDArray[np.integer], Floats, Floats]:
-    """Each pair of labels of two images that share a pixel: both labels, IoU, the area of the second over the first."""
-    n_others = int(others_YX.max(initial=0)) + 1
+class Overlap(NamedTuple):
+    """How the labels of two images share pixels.
+
+    Attributes:
+        areas, other_areas: of each label of the first image, and of the second, from 0 on.
+        first, second: each pair of labels that share a pixel, sorted.
+        shared: number of pixels of each pair.
+    """
+
+    areas: NDArray[np.integer]
+    other_areas: NDArray[np.integer]
+    first: NDArray[np.integer]
+    second: NDArray[np.integer]
+    shared: NDArray[np.integer]
+
+    @property
+    def iou(self) -> Floats:
+        """Of each pair."""
+        return np.asarray(self.shared / (self.areas[self.first] + self.other_areas[self.second] - self.shared))
+
+    @property
+    def area_factor(self) -> Floats:
+        """The area of the second over that of the first, of each pair."""
+        return np.asarray(self.other_areas[self.second] / self.areas[self.first])
+
+    @property
+    def covered(self) -> NDArray[np.integer]:
+        """Pixels of each label of the second image that any label of the first has, too; of label 0 none."""
+        counts = np.zeros(len(self.other_areas), np.int64)
+        np.add.at(counts, self.second, self.shared)
+        return counts
+
+
+def overlap_of(labels_YX: NDArray[np.integer], others_YX: NDArray[np.integer]) -> Overlap:
+    """Count the pixels that the labels of two images of one shape share."""
+    n, n_others = int(labels_YX.max(initial=0)) + 1, int(others_YX.max(initial=0)) + 1
+    if n * n_others <= MOST_CELLS:
+        pairs = labels_YX.ravel().astype(np.int64) * n_others + others_YX.ravel()
+        table = np.bincount(pairs, minlength=n * n_others).reshape(n, n_others)
+        first, second = np.nonzero(table[1:, 1:])
+        first, second = first + 1, second + 1
+        return Overlap(table.sum(axis=1), table.sum(axis=0), first, second, table[first, second])
     both = (labels_YX > 0) & (others_YX > 0)
     pairs, shared = np.unique(labels_YX[both].astype(np.int64) * n_others + others_YX[both], return_counts=True)
     first, second = np.divmod(pairs, n_others)
-    areas, other_areas = np.bincount(labels_YX.ravel())[first], np.bincount(others_YX.ravel())[second]
-    return first, second, shared / (areas + other_areas - shared), other_areas / areas
+    return Overlap(np.bincount(labels_YX.ravel()), np.bincount(others_YX.ravel()), first, second, shared)
 
 
 def window(shape: tuple[int, ...], centre_YX: tuple[int, int], factor: float) -> tuple[slice, slice]:

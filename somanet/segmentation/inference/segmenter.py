@@ -227,8 +227,9 @@ class Segmenter:
             contrast = contrast_of(image, labels_YX, missing=missing, inverted=dark)
         fitted, confidence = None if self.as_outlined else self.first.object_confidence, probability
         if fitted is not None:
-            logits_YX = to_logits(probabilities_CYX[self._soma])
-            confidence = fitted.of(mean_inside(outlined_YX, logits_YX))
+            inside = outlined_YX > 0
+            logits = to_logits(probabilities_CYX[self._soma][inside])
+            confidence = fitted.of(_mean_of_each(outlined_YX[inside], logits))
         return Look(labels_YX, confidence, contrast, probability, n_haze)
 
     @property
@@ -238,9 +239,9 @@ class Segmenter:
 
     def _mean_probability(self, labels_YX: NDArray[np.int32], maps: Sequence[Float32]) -> NDArray[np.float64]:
         """Mean calibrated soma probability of each label 1…n."""
-        pairs = zip(maps, self.networks, strict=True)
-        soma_YX = _mean(apply_temperature(map_CYX[self._soma], network.temperature) for map_CYX, network in pairs)
-        return mean_inside(labels_YX, soma_YX)
+        pairs, inside = zip(maps, self.networks, strict=True), labels_YX > 0
+        soma = _mean(apply_temperature(one_CYX[self._soma][inside], network.temperature) for one_CYX, network in pairs)
+        return _mean_of_each(labels_YX[inside], soma)
 
     def _objects_are_dark(self, image: NDArray[Any]) -> bool:
         from somanet.segmentation.network.inputs import looks_inverted, to_unit
@@ -309,8 +310,14 @@ class Segmenter:
 
 def mean_inside(labels_YX: NDArray[np.integer], values_YX: Float32) -> NDArray[np.float64]:
     """Mean over the pixels of each label 1…n, which must have no gaps."""
-    areas = np.bincount(labels_YX.ravel())[1:]
-    sums = np.bincount(labels_YX.ravel(), values_YX.ravel().astype(np.float64))[1:]
+    inside = labels_YX > 0
+    return _mean_of_each(labels_YX[inside], values_YX[inside])
+
+
+def _mean_of_each(labels: NDArray[np.integer], values: Float32) -> NDArray[np.float64]:
+    """Mean of the values of each label 1…n, which must have no gaps."""
+    areas = np.bincount(labels)[1:]
+    sums = np.bincount(labels, values.astype(np.float64))[1:]
     return np.asarray(sums / areas, np.float64)
 
 

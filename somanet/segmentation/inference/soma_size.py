@@ -24,7 +24,7 @@ from somanet.segmentation.inference.certain import Certain, Comparison, certain_
 from somanet.segmentation.inference.haze import rule_for
 from somanet.segmentation.inference.known_maps import KnownMaps
 from somanet.segmentation.inference.overlooked import overlooked_spots
-from somanet.segmentation.inference.scales import FEWEST_STEPS, MOST_STEPS, STEP, Scales, diameters_of
+from somanet.segmentation.inference.scales import FEWEST_STEPS, MOST_STEPS, STEP, Scales
 
 if TYPE_CHECKING:
     from somanet.segmentation.inference.segmenter import Segmenter
@@ -206,7 +206,7 @@ class _Evidence:
 
     def _shown(self, step: float) -> ScaleAgreement:
         parts = self.scales.seen[step]
-        px = [diameters_of(part.labels_YX, len(part.found.confidence)) for part in parts]
+        px = [part.diameters_px for part in parts]
         least = least_support(self.scales)
         certain = [support >= least for support in self.scales.supports(step)]
         agreeing = np.concatenate([one[which] for one, which in zip(px, certain, strict=True)])
@@ -250,7 +250,7 @@ def _look_alike(evidence: _Evidence, others: Sequence[NDArray[Any]]) -> bool:
     at_own_size.add(others)
     at_own_size.climb(0)
     parts = [*evidence.scales.seen[0], *at_own_size.seen[0]]
-    px = [diameters_of(part.labels_YX, len(part.found.confidence)) for part in parts]
+    px = [part.diameters_px for part in parts]
     counts = [len(one) for one in px]
     if min(counts) * 2 < max(counts):
         return False

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from somanet.core.machine import available_processors
-from somanet.segmentation.engines.devices import CPU
+from somanet.segmentation.inference.at_once import at_once, usual_workers
 from somanet.segmentation.inference.contrast import ROUNDING
 
 if TYPE_CHECKING:
@@ -27,23 +23,7 @@ LEAST_STRUCTURE = 3.0
 """Times the noise, that something in a frame stands out from its surroundings at least."""
 AROUND_PX = 12
 """Standard deviation of the smoothing that gives these, at every second pixel."""
-MOST_WORKERS = 4
-"""Each worker holds a frame's activations, some 0.2 GB per megapixel up to a tile, and 60 bytes per pixel beyond."""
-MOST_BESIDE_GRAPHICS = 16
-"""Workers that prepare and label while a graphics processor computes batches of what waits."""
-AT_ONCE_PX = 1 << 24
-"""Pixels of all frames that are segmented at once: of large frames fewer, so that memory is bounded."""
 SAMPLED = (slice(None, None, 2), slice(None, None, 2))
-
-
-def usual_workers(segmenter: Segmenter | None = None) -> int:
-    """Number of frames prepared, segmented and labelled at once: one per processor, at most :data:`MOST_WORKERS`.
-
-    For a network on a graphics processor, where frames in work hold no activations here, at most
-    :data:`MOST_BESIDE_GRAPHICS`.
-    """
-    beside = segmenter is not None and segmenter.device.kind != CPU
-    return min(available_processors(), MOST_BESIDE_GRAPHICS if beside else MOST_WORKERS)
 
 
 class Glances(NamedTuple):
@@ -116,46 +96,24 @@ def segmented_frames(
     """Segment the somas of every frame, with the confidence in each.
 
     Frames larger than a tile are predicted in overlapping tiles. Memory does not grow with the movie. Several frames
-    are processed at once, each by one thread: on two cores that is as fast as two threads per frame on an idle machine,
-    and five times faster beside another busy process, for which threads that share a frame would wait at every layer;
-    and sums do not depend on the number of cores.
+    are processed :func:`~somanet.segmentation.inference.at_once.at_once`.
 
     Args:
         segmenter: the network or networks.
         frames: YX or YXC frames.
         blank_frames: frames that get no labels: a network may predict anything on pure noise.
-        workers: frames at once; as :func:`usual_workers` if None; fewer if they are large
-            (:data:`AT_ONCE_PX`).
+        workers: frames at once; as usual if None; fewer if they are large.
 
-    Yields:
+    Returns:
         One per frame; ids have no meaning between frames.
     """
     from somanet.segmentation.inference.segmenter import Segmented
 
-    torch: Any = sys.modules.get("torch")  # not loaded where another engine computes all networks
-
-    def label(t: int, frame: Frame) -> Segmented:
+    def label(numbered: tuple[int, Frame]) -> Segmented:
+        t, frame = numbered
         if t in blank_frames:
             return Segmented.none(frame.shape[:2])
         return segmenter.segment(frame)
 
     workers = workers or usual_workers(segmenter)
-    threads_before = torch and torch.get_num_threads()
-
-    def use_threads(number: int) -> None:
-        if torch:
-            torch.set_num_threads(number)
-
-    pending: deque[Future[Segmented]] = deque()
-    try:
-        with ThreadPoolExecutor(workers, initializer=use_threads, initargs=(1,)) as pool:
-            for t, frame in enumerate(frames):
-                while len(pending) >= max(1, AT_ONCE_PX // frame.size):
-                    yield pending.popleft().result()
-                pending.append(pool.submit(label, t, frame))
-                if len(pending) > workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-    finally:
-        use_threads(threads_before)
+    return at_once(label, enumerate(frames), n_pixels=lambda one: one[1].size, workers=workers)

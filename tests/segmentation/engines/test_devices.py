@@ -17,8 +17,9 @@ from somanet.segmentation.engines import device_engine, devices, engine_of, with
 from somanet.segmentation.engines.choice import make_engine
 from somanet.segmentation.engines.device_engine import DeviceEngine, on_device
 from somanet.segmentation.engines.devices import CPU, PROCESSOR, Device, find_device
+from somanet.segmentation.inference.at_once import MOST_BESIDE_GRAPHICS, usual_workers
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.video import MOST_BESIDE_GRAPHICS, segmented_frames, usual_workers
+from somanet.segmentation.inference.video import segmented_frames
 from somanet.segmentation.network.checkpoint import Checkpoint
 from somanet.segmentation.network.settings import ModelSpec
 from tests.segmentation.engines.worlds import FAST, bright_checkpoint
@@ -256,7 +257,7 @@ def test_a_movie_on_a_card_is_the_movie_on_the_processor(card: Device) -> None:
 
 
 def test_more_workers_beside_a_card(monkeypatch: pytest.MonkeyPatch, card: Device) -> None:
-    monkeypatch.setattr("somanet.segmentation.inference.video.available_processors", lambda: 64)
+    monkeypatch.setattr("somanet.segmentation.inference.at_once.available_processors", lambda: 64)
     on_card = Segmenter((with_engine(bright_checkpoint(), device="cuda").checkpoint,))
     assert usual_workers(on_card) == MOST_BESIDE_GRAPHICS
     assert usual_workers() == usual_workers(Segmenter((bright_checkpoint(),))) == 4

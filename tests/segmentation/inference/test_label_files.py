@@ -12,8 +12,10 @@ import pytest
 
 from somanet.core.errors import SomaNetError, explain
 from somanet.core.hashing import sha256_file
+from somanet.core.schema import OBJECTS
 from somanet.io.datasets.writers import write_kaggle
 from somanet.io.images import read_labels, write_image
+from somanet.io.tables import read_table
 from somanet.segmentation.inference.clipping import Clipping
 from somanet.segmentation.inference.found import Found
 from somanet.segmentation.inference.input_files import Input, find_inputs
@@ -88,6 +90,25 @@ def test_what_fails_in_the_middle_of_the_work_costs_only_itself(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.tif", "c.tif", "objects.csv", "predictions.json"}
     [failed] = json.loads((tmp_path / "out" / "predictions.json").read_text())["failed"]
     assert (failed["input"], failed["problem"].split(":")[0]) == ("b.png", "MemoryError")
+
+
+def test_several_images_at_once_are_labelled_as_each_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three at a time, whatever ends first."""
+    monkeypatch.setattr("somanet.segmentation.inference.label_files.usual_workers", lambda _: 3)
+    names = [f"{number}{'abcdefg'[number]}" for number in range(7)]
+    for number, name in enumerate(names):
+        write_image(tmp_path / f"{name}.png", np.roll(photograph(draw(TWO_SOMAS)), 3 * number, axis=1))
+    segmenter = Segmenter((load_checkpoint(save_bright_network(tmp_path / "model")),))
+    paths = [tmp_path / f"{name}.png" for name in names]
+    together = list(predict_files(segmenter, find_inputs(paths), tmp_path / "together"))
+    assert [one.item.name for one in together] == names
+    rows = read_table(tmp_path / "together" / "objects.csv", OBJECTS)
+    for path in paths:
+        list(predict_files(segmenter, find_inputs([path]), tmp_path / "alone" / path.stem))
+        alone = tmp_path / "alone" / path.stem
+        assert (alone / f"{path.stem}.tif").read_bytes() == (tmp_path / "together" / f"{path.stem}.tif").read_bytes()
+        own = rows[rows["image"] == path.stem].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, read_table(alone / "objects.csv", OBJECTS), check_dtype=False)
 
 
 def test_a_full_disk_is_no_inputs_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

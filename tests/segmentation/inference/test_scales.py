@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from somanet.evaluation.masks import overlap
-from somanet.segmentation.inference.scales import STEP, WINDOW_PX, best_iou, most_detailed, window
+from somanet.segmentation.inference import scales
+from somanet.segmentation.inference.scales import STEP, WINDOW_PX, best_iou, most_detailed, overlap_of, window
 
 
 @given(
@@ -34,6 +36,26 @@ def test_a_speck_is_not_the_most_detailed_part() -> None:
     y, x = most_detailed(image)
     assert 450 <= y <= 450 + grid.shape[0]
     assert 550 <= x <= 550 + grid.shape[1]
+
+
+@given(seed=st.integers(0, 100))
+def test_of_too_many_pairs_those_that_share_pixels_are_listed_alike(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = (rng.choice([0, 0, 1, 2, 5], (7, 9)).repeat(3, 0).repeat(2, 1).astype(np.int32) for _ in range(2))
+    other = np.roll(other, 1, axis=1)
+    by_table = overlap_of(one, other)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scales, "MOST_CELLS", 0)
+        listed = overlap_of(one, other)
+    for found, expected in zip(listed, by_table, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    for first, second, shared in zip(by_table.first, by_table.second, by_table.shared, strict=True):
+        assert shared == np.sum((one == first) & (other == second)) > 0
+    assert by_table.shared.sum() == np.sum((one > 0) & (other > 0))
+    covered = [0, *(np.sum((other == n) & (one > 0)) for n in range(1, int(other.max()) + 1))]
+    np.testing.assert_array_equal(by_table.covered, covered)
+    np.testing.assert_array_equal(by_table.areas, np.bincount(one.ravel()))
+    np.testing.assert_array_equal(by_table.other_areas, np.bincount(other.ravel()))
 
 
 @given(seed=st.integers(0, 100))

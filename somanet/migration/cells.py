@@ -244,6 +244,7 @@ def cell_table(
     complete = (events["censored"] == "").to_numpy()
     first_h, last_h = (float(time.min()), float(time.max())) if time.size else (math.nan, math.nan)
     lost = events["censored"].isin(["end", "both"]) & (events["end_h"] < last_h - ROUNDING_H)
+    lost &= events["end_h"].to_numpy(float) > end[np.searchsorted(cell, ids)] - ROUNDING_H  # not only for some frames
     lost &= ~_before_a_pause(events["end_h"].to_numpy(float), np.unique(time), steps.interval_h)
     started = events["censored"].isin(["", "end"]).to_numpy()
     n, n_complete = per_cell(started, ids, cells), per_cell(complete, ids, cells)

@@ -41,8 +41,8 @@ MOST_EXCHANGES, MOST_OF_ONE = 0.01, 0.02
 """Pairs of steps that look like two tracks that exchanged cells, over the number of saltations; the latter where there
 is one such pair only, as two cells that pass each other make one, too."""
 MOST_CUT = 0.1
-"""Saltations whose end is lost with the cell, over all: tracks that break in motion lose the long ones, and pauses and
-paths are of what is left."""
+"""Saltations whose end is lost with the cell, or missed more often than rests, over all: tracks that break in motion
+lose the long ones, and pauses and paths are of what is left."""
 LONGEST_LEAST = 0.35
 """Least length of a saltation over their mean length, where noise sets it: what is shorter is not seen."""
 
@@ -66,7 +66,7 @@ class Signs:
         moving_share: of the cells' time of those that keep moving, half of the undecided ones counted.
         hidden: logarithm of corrected over uncorrected frequency.
         exchanges: of cells between two tracks.
-        cut_share: saltations whose end is lost with the cell, over all.
+        cut_share: saltations whose end is lost with the cell, or missed more often than rests are, over all.
         least_over_mean: least length of a saltation over their mean length where noise sets it, else 0.
     """
 

@@ -109,7 +109,7 @@ CELL_INTERNALS = Schema(
         Column("speed_moment_um2_per_h", "float64", "µm²/h", "their speed weighted by distance, times the distance"),
         Column("square_1h_um2", "float64", "µm²", "sum of squared displacements over an hour, less the noise"),
         Column("n_1h", "float64", "", "pairs of positions an hour apart"),
-        Column("observed_net_um", "float64", "µm", "net_um without what it did in pauses of the movie"),
+        Column("observed_net_um", "float64", "µm", "net_um without what it did while frames are missing"),
         Column("turn_weight", "float64", "", "pairs of saltations in a row, those near the least length for less"),
         Column("weighted_turn_deg", "float64", "°", "sum over them of the angle between them, 0 to 180, so weighted"),
         Column("n_headings", "int64", "", "1 if it has a direction"),

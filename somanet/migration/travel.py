@@ -66,9 +66,9 @@ def travel_sums(
     Returns:
         ``distance_um`` and ``n_parts`` of all saltations, ``complete_distance_um`` and ``speed_moment_um2_per_h`` of
         those seen whole, ``square_1h_um2`` (less the noise) over ``n_1h`` pairs of positions an hour apart,
-        ``observed_net_um`` without pauses of the movie.
+        ``observed_net_um`` without gaps.
     """
-    first, last = _step_range(steps, saltations.events)
+    first, last = step_range(steps, saltations.events)
     moved, length = steps.displacement_yx_um, steps.length_um
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.where(length > 0, np.nan_to_num(sigma_um) ** 2 / length, 0.0)
@@ -98,13 +98,13 @@ def travel_sums(
 
 
 def _observed_net(steps: Steps, cells: pd.Index) -> Floats:
-    """Net displacement less that in pauses of the movie, whose path is not among the distances either."""
-    seen = ~steps.pause
+    """Net displacement less that in gaps, whose path is not among the distances either."""
+    seen = ~steps.gap
     moved = steps.displacement_yx_um[seen]
     return np.asarray(np.hypot(*(per_cell(axis, steps.track_id[seen], cells) for axis in moved.T)), np.float64)
 
 
-def _step_range(steps: Steps, events: pd.DataFrame) -> tuple[Ints, Ints]:
+def step_range(steps: Steps, events: pd.DataFrame) -> tuple[Ints, Ints]:
     """Numbers of the first and last step of each event."""
     ids = events["track_id"].to_numpy(np.int64)
     # Steps are in order of cell and time, which is the order of complex numbers.

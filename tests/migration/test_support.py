@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from somanet.analysis.validation.world_tracks import simulate_world
 from somanet.analysis.validation.worlds import BASE
@@ -130,6 +131,33 @@ def test_tracks_that_break_in_motion_are_counted_and_a_reason() -> None:
     assert broken.signs.cut_share > MOST_CUT
     assert any("the cell is lost before they end" in reason for reason in broken.reasons)
     assert not broken.travel
+
+
+@pytest.mark.parametrize(("where", "cut"), [("anywhere", False), ("in motion", True)])
+def test_frames_that_are_missing_at_random_cut_saltations_without_a_reason(where: str, cut: bool) -> None:
+    """Cells are not found in 8 % of all frames, which censors every fourth saltation, or in a fifth of those in motion.
+
+    The first changes frequency and length by less than their intervals; the second loses a fifth of the saltations.
+    """
+    tracks, truth = simulated(seed=21, n_cells=40, hours=12)
+    rng = np.random.default_rng(5)
+    if where == "anywhere":
+        missing = rng.random(len(tracks)) < 0.08
+    else:
+        times = tracks[["track_id", "t_h"]].to_numpy()
+        jumps = truth[["track_id", "start_h", "end_h"]].to_numpy()
+        in_motion = [np.any((jumps[:, 0] == i) & (jumps[:, 1] - 0.1 < t) & (t < jumps[:, 2] + 0.1)) for i, t in times]
+        missing = np.array(in_motion) & (rng.random(len(tracks)) < 0.2)
+    whole, found = (measure_movie(one, drift="none") for one in (tracks, tracks[~missing]))
+    censored = found.migration.saltations.events["censored"]
+    assert (censored.isin(["end", "both"])).mean() > 0.15
+    assert found.migration.cells["n_cut"].sum() <= whole.migration.cells["n_cut"].sum() + 1
+    assert (found.support.signs.cut_share > MOST_CUT) == cut
+    assert any("the cell is lost before they end" in reason for reason in found.support.reasons) == cut
+    numbers = found.summary.numbers["frequency_corrected_per_h"], whole.summary.numbers["frequency_corrected_per_h"]
+    assert (numbers[0].value < 0.85 * numbers[1].value) == cut
+    if not cut:
+        assert numbers[0].low < numbers[1].value < numbers[0].high
 
 
 def test_noise_that_hides_much_of_the_saltations_is_a_reason() -> None:

@@ -41,6 +41,16 @@ def test_cut_off_saltations_are_distance_but_not_complete() -> None:
     assert (row.distance_um, row.complete_distance_um) == pytest.approx((20, 0), abs=0.01)
 
 
+def test_straightness_leaves_out_what_a_cell_does_while_frames_are_missing() -> None:
+    """Two jumps of 20 µm along x, of which the second's middle frame is missing: 20 + 0 µm seen, on a straight line."""
+    x = [0] * 6 + [10, 20] + [20] * 6 + [30, 40] + [40] * 6
+    frames = [frame for frame in range(len(x)) if frame != 14]
+    row = cells_of(along_x([x[frame] for frame in frames], interval_h=1 / 6, frames=frames)).iloc[0]
+    assert row.net_um == pytest.approx(40, abs=0.01)
+    assert row.observed_net_um == pytest.approx(20, abs=0.01)
+    assert row.distance_um == pytest.approx(20, abs=0.01)
+
+
 def test_distance_is_free_of_noise() -> None:
     """400 cells that go 30 µm in four steps, beside 2 × 2 µm of partial ones: 34 µm within 1 %, uncorrected 85 µm."""
     rng = np.random.default_rng(1)

@@ -184,4 +184,5 @@ def without_unsupported(summary: Summary, cells: pd.DataFrame) -> Summary:
     """The summary of these cells; what their flags say is not supported is not estimated."""
     unmet = unsupported(cells[cells["long_enough"] == 1], tuple(UNITS))
     refused = {name: not_estimated(math.nan, reason) for name, reason in unmet.items()}
-    return replace(summary, numbers={**summary.numbers, **refused}) if refused else summary
+    p = math.nan if "resultant" in refused else summary.random_directions_p
+    return replace(summary, numbers={**summary.numbers, **refused}, random_directions_p=p) if refused else summary

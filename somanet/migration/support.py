@@ -16,7 +16,7 @@ from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
 from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import unsupported
 from somanet.migration.saltation import LEAST_LENGTH_SIGMAS
-from somanet.migration.sampling_warnings import FEWEST_EVENTS
+from somanet.migration.sampling_warnings import FEWEST_EVENTS, Pieces
 from somanet.migration.signs import MOST_CHANGE, Signs
 from somanet.migration.summary import Summary
 from somanet.migration.travel import step_range
@@ -132,6 +132,7 @@ def signs_of(
         exchanges=exchanges,
         cut_share=n_cut / max(n, n_cut) if n else math.nan,
         least_over_mean=least / length if set_by_noise and length > 0 else 0.0,
+        in_pieces=Pieces.of(cells, found.saltations.pauses, found.steps.interval_h).over_limit,
     )
 
 

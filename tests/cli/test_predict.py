@@ -230,6 +230,20 @@ def test_a_folder_with_movies_and_images(bright: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_movies_in_folders_inside_are_named(bright: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Folders of results, hidden and empty ones are not."""
+    for place in ("in", "in/day 1", "in/day2", "in/.hidden", "in/done", "in/empty"):
+        (tmp_path / place).mkdir()
+        if place != "in/empty":
+            write_movie(tmp_path / place / "a.tif", photograph(MOVIE_TYX[:2], np.uint16), Calibration(1.28, 12.0))
+    (tmp_path / "in" / "done" / "manifest.json").write_text("{}")
+    assert list(predict(bright, "in", cwd=tmp_path)) == ["a"]
+    told = "in: only what lies in it itself is segmented; day 1, day2 hold images or movies, too: give these folders"
+    assert f"note: {told} by name.\n" in capsys.readouterr().err
+    assert list(predict(bright, "in/day 1", cwd=tmp_path)) == ["a"]
+    assert "only what lies" not in capsys.readouterr().err
+
+
 def test_many_objects_need_32_bits(bright: Path, tmp_path: Path) -> None:
     """Every second pixel of every second row: 260² = 67,600 somas of one pixel are more than 16 bits can number."""
     dots = np.zeros((520, 520), np.uint8)

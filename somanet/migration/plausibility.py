@@ -28,8 +28,8 @@ def plausibility_warnings(steps: Steps) -> Iterator[str]:
     speeds = _speeds_over_an_hour(steps)
     if speeds.size and (usual := float(np.median(speeds))) > FASTEST_UM_PER_H:
         yield (
-            f"Half of the cells would move by {_rounded(usual)} µm/h or more, and neurons migrate by tens of µm "
-            "in an hour: is the frame interval in minutes (not seconds), the pixel size in µm, and no decimal point lost?"
+            f"Half of the cells would move by {_rounded(usual)} µm/h or more, and neurons migrate by tens of µm in "
+            "an hour: is the frame interval in minutes (not seconds), the pixel size in µm, and no decimal point lost?"
         )
     length_um = steps.length_um
     far = (length_um > LONGEST_STEP_UM) & (length_um > FASTEST_STEP_UM_PER_H * steps.duration_h)

@@ -185,8 +185,8 @@ def test_the_frames_before_a_cut_are_segmented_when_asked(
     (tmp_path / "m.tif").write_bytes(data[: int(keep * len(data))])
     message = somanet("predict", "m.tif", "--model", bright, "--output", "out", cwd=tmp_path)
     assert message is not None
-    frames = "frame 0" if n_whole == 1 else "frames 0 to 1"
-    assert message.endswith(f"`somanet analyze` and `predict` take what is whole ({frames}) with --allow-truncated.")
+    found = "predict` takes what is whole (frame 0)" if n_whole == 1 else "predict` take what is whole (frames 0 to 1)"
+    assert message.endswith(f"{found} with --allow-truncated.")
     assert not (tmp_path / "out").exists()
     [labels] = predict(bright, "m.tif", "--allow-truncated", cwd=tmp_path).values()
     assert labels.shape == ((64, 96) if n_whole == 1 else (2, 64, 96))

@@ -157,6 +157,27 @@ def test_automatic_results_can_be_corrected_where_they_are(lab: Path) -> None:
         assert (lab / "auto_one" / name).read_bytes() == (lab / "apart" / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_tracks_of_another_program_after_a_correction_lose_nothing_of_the_network(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """Its automatic results and detections are kept, too, whether the folder is swapped or not."""
+    correct("first.csv", "out")
+    tracked = pd.read_csv("first.csv")[["track_id", "frame", "y_px", "x_px"]]
+    tracked.assign(y_px=tracked["y_px"] + 0.5).to_csv("moved.csv", index=False)
+    before = files_of(lab / "out")
+    root = "" if whole else "../"
+    if not whole:
+        monkeypatch.chdir("out")
+    output = "out" if whole else "."
+    said = run("analyze", f"{root}one/movie.ome.tif", "--tracks", f"{root}moved.csv", "--output", output, *QUICK)
+    after = files_of(Path(output))
+    assert {sha256 for name, sha256 in before.items() if name.startswith("automatic/")} <= set(after.values())
+    for name in ("labels.tif", "somas.csv", "tracks.csv"):
+        assert after[name.replace(".", ".before.")] == before[name], name
+        assert f"{name}," not in said.partition("Removed from")[2]
+
+
 def test_a_folder_that_cannot_be_swapped_keeps_them_too(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current folder receives results file by file."""
     correct("first.csv", "out")

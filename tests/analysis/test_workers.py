@@ -129,6 +129,24 @@ def test_another_movie_at_the_same_place_costs_only_itself(task: Task) -> None:
     assert not task.folder.exists()
 
 
+def test_results_of_another_movie_of_the_name_stay_on_a_worker_too(task: Task, lab: Path) -> None:
+    """With leave to replace, they go aside, and the folder that keeps them is told."""
+    shutil.copytree(lab / "study" / "b", task.folder)
+    before = state(task.folder)
+    done = run_task(task)
+    assert done.outcome is not None
+    assert "study/a holds the results of another movie: of b.tif (SHA-256 " in str(done.outcome.problem)
+    assert "and this one is movies/d1/a.tif (SHA-256 " in str(done.outcome.problem)
+    assert state(task.folder) == before
+    done = run_task(replace(task, replace=True))
+    assert done.outcome is not None
+    assert done.outcome.problem is None
+    assert done.kept == (task.folder.with_name("a.before"),)
+    assert {name: sha256 for name, (sha256, _) in state(done.kept[0]).items()} == {
+        name: sha256 for name, (sha256, _) in before.items()
+    }
+
+
 def test_a_task_that_nobody_wants_any_more_ends_and_leaves_nothing(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token disappears while the second frame is looked at."""
     monkeypatch.setattr(asked, "REPORT_S", 0.0)

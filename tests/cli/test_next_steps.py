@@ -164,7 +164,7 @@ def test_an_edited_table_costs_no_outlines_and_no_settings(lab: Path) -> None:
     cut(lab / RESULT / "tracks.csv")
     line = refusal("analyze", *ANALYZE, "--output", RESULT)
     assert (
-        "labels.tif, somas.csv, which a table of tracks does not give, as labels.before.tif, somas.before.csv" in line
+        "labels.tif, somas.csv, which a table of tracks does not give, as labels.before.tif, somas.before.csv;" in line
     )
     said = run(*printed(line), *QUICK)
     for name, content in kept.items():

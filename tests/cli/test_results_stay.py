@@ -240,7 +240,7 @@ BATCH = ("one", "--model", "model", "--output", "study", *QUICK)
 
 
 def test_a_batch_leaves_results_of_another_movie_of_the_name(lab: Path) -> None:
-    """As a microscope writes that counts anew each day. The movie costs only itself; results of its own are replaced."""
+    """As of a microscope that counts anew each day. It costs only itself; results of the same movie are replaced."""
     save_movie(lab / "one" / "next.ome.tif", frames_TYX(jump_at=5))
     run("analyze", *BATCH)
     before = files_of(lab / "study" / "movie")

@@ -15,17 +15,12 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.swapping import free_name
 from somanet.core.typed import typed
-from somanet.io.movie_files import movie_exists, sha256_movie
+from somanet.io.movie_files import movie_exists, movie_places, sha256_movie
 from somanet.io.movies import open_movie
 from somanet.migration.settings import MigrateSettings
 
 _CHOICES = ("channel", "z", "axes", "position")
 _SAME = 1e-9
-
-
-def movie_places(result: Path, file: str) -> list[Path]:
-    """Where the movie of results is looked for, by its name: beside them, in them, and in the current folder."""
-    return [place / file for place in (result.parent, result, Path())]
 
 
 def correcting(result: Path, *words: object, movie: Path | None = None) -> str:

@@ -12,8 +12,8 @@ from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_file
 from somanet.core.installation import CODE
-from somanet.core.result_records import MANIFEST
 from somanet.core.names import is_entry
+from somanet.core.result_records import MANIFEST
 from somanet.io.movie_files import movie_bytes, movie_exists, movie_places, sha256_movie
 from somanet.provenance.code import collect
 from somanet.provenance.mlflow import RUN_FILE, names_a_run, run_id_from, run_of_results

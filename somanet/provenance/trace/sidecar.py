@@ -113,11 +113,9 @@ class SidecarReader:
                 unread.append(f"{shown(path, self.root)} was not compared with its hash: it is large or cannot be read")
             else:
                 others.append(f"{shown(path, self.root)} is now {now}, {MANIFEST} has {recorded}")
-        # A table of tracks without a movie has a common name, which says little.
-        changes = not movie.get("tracks_only") and not unread
-        return Record(
-            missing=tuple(unread if changes else (*unread, *others)), changed=tuple(others if changes else ())
-        )
+        if unread or movie.get("tracks_only"):  # a table of tracks has a common name, which says little
+            return Record(missing=(*unread, *others))
+        return Record(changed=tuple(others))
 
     def _cohort(self, path: Path, folder: Path) -> Record | None:
         """The record of the results of a cohort, or of a file among them; its movies' folders have their own."""

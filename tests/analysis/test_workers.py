@@ -33,7 +33,7 @@ from somanet.core.hashing import sha256_file, sha256_tree
 from somanet.core.job_queue import job_cluster, read_job_queue
 from somanet.core.swapping import remove_unfinished
 from somanet.provenance.code import code_digest
-from somanet.segmentation.inference import video
+from somanet.segmentation.inference import at_once
 from tests.analysis.test_batch import QUICK, analyze, correct, lab, made, state
 from tests.analysis.worlds import frames_TYX, save_movie
 from tests.worlds import somanet
@@ -169,13 +169,13 @@ def test_a_worker_computes_on_its_own_processors_only(task: Task, monkeypatch: p
     assert workers.processors_each(4) == 2
     assert workers.processors_each(16) == 1
     pools: list[int] = []
-    make_pool = video.ThreadPoolExecutor
+    make_pool = at_once.ThreadPoolExecutor
 
     def counted(n: int, **options: Any) -> Any:
         pools.append(n)
         return make_pool(n, **options)
 
-    monkeypatch.setattr(video, "ThreadPoolExecutor", counted)
+    monkeypatch.setattr(at_once, "ThreadPoolExecutor", counted)
     done = run_task(replace(task, processors=2))
     assert done.outcome is not None
     assert done.outcome.problem is None

@@ -28,8 +28,8 @@ from somanet.core.calibration import Calibration
 from somanet.core.markdown import table
 from somanet.evaluation.tracks import match_points, track_scores
 from somanet.io.movies import Movie, open_movie, write_movie
+from somanet.segmentation.inference.at_once import usual_workers
 from somanet.segmentation.inference.segmenter import Segmenter
-from somanet.segmentation.inference.video import usual_workers
 from somanet.tracking.formats import read_tracks
 from somanet.tracking.settings import TrackSettings
 

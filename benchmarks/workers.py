@@ -137,7 +137,15 @@ def overhead(movie: Path, *, n_tasks: int = 200) -> None:
 
     with local_cluster(2, stops_workers=True) as client:
         begin = time.process_time()
-        run_tasks(client, len, what="tasks", at_once=None, next_task=next_task, ended=lambda *_: None)
+        run_tasks(
+            client,
+            len,
+            next_step="",
+            at_once=None,
+            next_task=next_task,
+            ended=lambda *_: None,
+            waits=lambda _: None,
+        )
         print(f"a task {1000 * (time.process_time() - begin) / n_tasks:.0f} ms; load {os.getloadavg()[0]:.0f}")
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from somanet.analysis import names
 from somanet.analysis.manifest import changed_in, is_corrected, is_manifest
-from somanet.analysis.next_steps import edited_tracks, movie_places
+from somanet.analysis.next_steps import edited_tracks
 from somanet.analysis.source import MovieSource
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object, read_json, write_json
 from somanet.core.guard import protect
 from somanet.core.hashing import sha256_tree
 from somanet.corrections import Header
-from somanet.io.movie_files import movie_exists, sha256_movie
+from somanet.io.movie_files import movie_exists, movie_places, sha256_movie
 from somanet.migration.settings import MigrateSettings
 
 _READ = {"movie", "file", "channel", "pixel_size_um", "frame_interval_min", "truncated", "z", "axes", "position"}

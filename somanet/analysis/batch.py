@@ -18,6 +18,7 @@ from somanet.analysis.manifest import (
 from somanet.analysis.movie import AnalysisNetworks, Options
 from somanet.analysis.next_steps import edited_tracks
 from somanet.analysis.outcome import Outcome, outcome_of
+from somanet.analysis.replacing import goes_aside
 from somanet.analysis.source import MovieSource, check_intended_use
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
@@ -28,6 +29,8 @@ from somanet.core.progress import part_of
 from somanet.core.results import check_results
 from somanet.io.movies import sha256_movie
 from somanet.migration.measures import Measures
+
+_CORRECTED = "a person corrected its results"
 
 
 @dataclass
@@ -62,11 +65,12 @@ class Batch:
             if is_manifest(manifest) and tracks_are_edited(folder):
                 self.problems[source.name] = edited_tracks(folder, manifest, movie=source.path)
                 continue
-            if tracks_are_given(manifest):
-                self.kept[source.name] = "its tracks were corrected by a person; the automatic analysis leaves them"
-                continue
-            if is_corrected(manifest):
-                self.kept[source.name] = "a person corrected its results; the automatic analysis leaves them"
+            if tracks_are_given(manifest) or is_corrected(manifest):
+                if problem := _of_another_movie(source, folder):
+                    self.problems[source.name] = problem
+                    continue
+                how = "its tracks were corrected by a person" if tracks_are_given(manifest) else _CORRECTED
+                self.kept[source.name] = f"{how}; the automatic analysis leaves them"
                 continue
             check_results(folder, names.RESULTS, writes=self.options.files())
             try:
@@ -228,6 +232,20 @@ class Batch:
 
     def _open(self) -> list[MovieSource]:
         return [one for one in self.sources if one.name not in self.problems and one.name not in self.kept]
+
+
+def _of_another_movie(source: MovieSource, folder: Path) -> str | None:
+    """That a folder has results of another movie than the one that is to be analysed; None if that cannot be known."""
+    try:
+        with source.open() as movie:
+            position = movie.position
+    except SomaNetError:
+        return None
+    try:
+        goes_aside(folder, source.path, position=position)
+    except SomaNetError as error:
+        return str(error)
+    return None
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What a person made outlives new results: the record of corrections, and corrected tracks that others replace."""
+"""What a person made outlives new results: the record of corrections, and corrected tracks that others replace.
+
+So does what of a network's work belongs to these tracks: their labels, and what the new results do not have.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from somanet.analysis import names
-from somanet.analysis.manifest import changed_in, is_corrected, tracks_are_given
+from somanet.analysis.manifest import changed_in, is_corrected, tracks_are_edited, tracks_are_given
 from somanet.core.errors import SomaNetError, explain
 from somanet.core.files import json_object
 from somanet.core.guard import keep
@@ -42,28 +45,30 @@ def leave_corrections(output: Path | None, folder: Path) -> None:
 
 
 def keep_tracks(output: Path, folder: Path) -> None:
-    """Keep corrected tracks, and labels made from them, beside the new ones that replace them, if those are others.
+    """Keep what new results replace of those that a person corrected, applied or in place, if it is other.
 
-    A record of corrections that only grew, applied to the same automatic results, has the earlier tracks in it: those
-    are not kept.
+    That is the tracks and labels, and of a network's work also what the new results do not have: tracks that replace it
+    have no outlines. A record of corrections that only grew, applied to the same automatic results, has the earlier
+    tracks in it: nothing is kept then. A table edited in place is kept as the new results take its place.
 
     Args:
         output: where the results are going; may have older ones, which a person corrected.
         folder: the new results, complete.
     """
     before = json_object(output / names.MANIFEST)
-    if not tracks_are_given(before) and not is_corrected(before):
+    if not tracks_are_given(before) and not is_corrected(before) and not tracks_are_edited(output):
         return
     old, new = output / _APPLIED, folder / _APPLIED
     grew = old.is_file() and new.is_file() and _has(new, old)
     if grew and all(_same(name, old.parent, new.parent) for name in _TRACKS_AND_LABELS):
         return
-    for name in _TRACKS_AND_LABELS:
+    gone = [name for name in names.OF_NETWORK if name in before["files"] and not (folder / name).exists()]
+    for name in dict.fromkeys((*_TRACKS_AND_LABELS, *gone)):
         old, new = output / name, folder / name
         if changed_in(output, before, [name]):  # which is kept as new results take their place
             continue
         if old.exists() and not _same(name, output, folder):
-            _put(old, keep(free_name(old, "before")))
+            _put(old, keep(free_name(old, "before"), of=old))
 
 
 def _same(name: str, one: Path, other: Path) -> bool:

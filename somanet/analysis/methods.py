@@ -173,11 +173,13 @@ def cohort_methods(
         drift: what it was removed from in the movies, see :func:`somanet.analysis.report.definitions.terms`.
     """
     intervals = sorted({round(float(one["input"]["frame_interval_min"]), 3) for one in manifests})
+    sizes = sorted({float(f"{float(one['input']['pixel_size_um']):.3g}") for one in manifests})
     donors = f" of {counted(counts['donors'], 'donor')}" if counts["donors"] else ""
     combined = (
         f"{counted(counts['movies'], 'movie')}{donors} with {counted(counts['cells'], 'cell')} observed long enough "
         f"were combined with SomaNet {version}{_commit(code)}. Frames are {', '.join(f'{m:g}' for m in intervals)} min "
-        f"apart. {_whose_tracks(counts)} How each movie was analysed is in the methods.md of its folder."
+        f"apart, pixels {' or '.join(f'{size:g}' for size in sizes)} µm. {_whose_tracks(counts)} "
+        "How each movie was analysed is in the methods.md of its folder."
     )
     levels = "donors where there are two or more, else movies, else cells" if counts["donors"] else "movies, or cells"
     pooled = (

@@ -27,6 +27,8 @@ AUTOMATIC = "automatic"
 """Folder of what the corrections of corrected results were applied to."""
 ANALYSIS = "analysis.json"
 """In it: how the automatic results were made."""
+OF_NETWORK = (LABELS_TIFF, LABELS_ZARR, SOMAS, AUTOMATIC)
+"""What tracks alone do not give, and only a network made."""
 STAGE_FILES = (MOVIE, SEGMENTATION, TRACKING)
 """Metadata that each stage passes to the next; the manifest collects them."""
 

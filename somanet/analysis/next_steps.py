@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,17 @@ from typing import Any
 from somanet.analysis import names
 from somanet.analysis.manifest import is_corrected, is_manifest
 from somanet.core.calibration import FileCalibration
+from somanet.core.counting import listed
 from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.swapping import free_name
 from somanet.core.typed import typed
-from somanet.io.movie_files import movie_exists, sha256_movie
+from somanet.io.movie_files import movie_exists, movie_places, sha256_movie
 from somanet.io.movies import open_movie
+from somanet.migration.settings import MigrateSettings
 
 _CHOICES = ("channel", "z", "axes", "position")
 _SAME = 1e-9
-
-
-def movie_places(result: Path, file: str) -> list[Path]:
-    """Where the movie of results is looked for, by its name: beside them, in them, and in the current folder."""
-    return [place / file for place in (result.parent, result, Path())]
 
 
 def correcting(result: Path, *words: object, movie: Path | None = None) -> str:
@@ -49,6 +47,7 @@ def edited_tracks(folder: Path, manifest: Mapping[str, Any], *, movie: Path | No
     """
     path = folder / names.TRACKS
     about = manifest["input"]
+    keeps = f"your file as {free_name(path, 'before').name}"
     replacing = ("--output", folder, "--replace")
     if about.get("tracks_only"):
         command = typed("tracks", "measure", path, "--name", about["movie"], *replacing)
@@ -56,10 +55,14 @@ def edited_tracks(folder: Path, manifest: Mapping[str, Any], *, movie: Path | No
         command = typed("correct", folder, "--from", path, *_movie_option(folder, about, movie), *replacing)
     else:
         place = _found([movie, *movie_places(folder, about["file"])], about) or Path("PATH", about["file"])
-        command = typed("analyze", place, *_reading(about, place), "--tracks", path, *replacing)
+        options = (*_reading(about, place), *_measuring(manifest))
+        command = typed("analyze", place, *options, "--tracks", path, *replacing)
+        if gone := [name for name in names.OF_NETWORK if name in manifest["files"] and (folder / name).exists()]:
+            copies = [free_name(folder / name, "before").name for name in gone]
+            keeps += f" and {listed(gone)}, which a table of tracks does not give, as {listed(copies)}"
     return (
         f"{path} was changed after the analysis, and the other files do not follow it. Put the correction into effect: "
-        f"`{command}`, which keeps your file as {free_name(path, 'before').name}; or put the file back as it was."
+        f"`{command}`, which keeps {keeps}; or put the file back as it was."
     )
 
 
@@ -100,6 +103,15 @@ def _reading(about: Mapping[str, Any], movie: Path) -> list[object]:
         if _differ(None if own.times_h else own.frame_interval_min, interval_min):
             options += ["--frame-interval-min", f"{interval_min:.10g}"]
     return options
+
+
+def _measuring(manifest: Mapping[str, Any]) -> list[object]:
+    """The settings of the measurement that are not the usual ones, as options."""
+    usual = MigrateSettings().model_dump(mode="json")
+    used = (manifest["parameters"].get("migrate") or {}).items()
+    others = [(name, value) for name, value in used if name in usual and value != usual[name]]
+    said = [f"migrate.{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in others]
+    return [word for one in said for word in ("--set", one)]
 
 
 def _own_scale(movie: Path, about: Mapping[str, Any]) -> FileCalibration:

@@ -49,7 +49,8 @@ def why_no_cells(
     if n_noise:
         dropped.append(f"{n_noise} are smaller than {settings['min_soma_area_um2']:.3g} µm² (track.min_soma_area_um2)")
     if n_short:
-        dropped.append(f"{n_short} are in tracks shorter than {least_h:g} h or two frames (track.min_track_h)")
+        divided = " (touching ones divided)" if n_noise + n_short > n_objects else ""
+        dropped.append(f"{n_short}{divided} are in tracks shorter than {least_h:g} h or two frames (track.min_track_h)")
     found = f"No cell was found, though the network outlined {counted(n_objects, 'object')} in {n_frames} frames"
     text = f"{found}: {' and '.join(dropped)}." if dropped else f"{found}."
     if n_short >= n_noise:

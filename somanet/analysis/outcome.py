@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from somanet.analysis.movie import AnalysisNetworks, Options, analyze_movie, is_finished
+from somanet.analysis.replacing import goes_aside
 from somanet.analysis.source import MovieSource
 from somanet.core.one_of_many import problem_of
 
@@ -28,10 +29,15 @@ class Outcome:
 
 
 def outcome_of(source: MovieSource, folder: Path, *, network: AnalysisNetworks, options: Options) -> Outcome:
-    """Analyse a movie, unless it is finished: see :func:`somanet.analysis.movie.analyze_movie`; errors are problems."""
+    """Analyse a movie, unless it is finished: see :func:`somanet.analysis.movie.analyze_movie`; errors are problems.
+
+    One of them is that the folder holds the results of another movie, which go aside only if files may be replaced.
+    """
     try:
         if is_finished(folder, source, network=network, options=options):
             return Outcome()
-        return Outcome(analyze_movie(source, folder, network=network, options=options))
+        with source.open() as movie:
+            aside = goes_aside(folder, source.path, position=movie.position)
+        return Outcome(analyze_movie(source, folder, network=network, options=options, aside=aside))
     except Exception as error:  # the other movies of a night's work do not depend on it
         return Outcome(problem=problem_of(error, "movie"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
-from somanet.analysis.timing import timing_of
+from somanet.analysis.timing import INSTEAD, timing_of
 from somanet.core.calibration import Calibration, usual_interval_min
 from somanet.core.errors import SomaNetError
 from somanet.core.hashing import sha256_file, sha256_together
@@ -157,7 +157,7 @@ class MovieSource:
             return [movie.file_calibration.pixel_note]
         if own is None or given is None or abs(given - own) <= SAME * own:
             return []
-        return [f"The file says {own:.4g} µm per pixel; --pixel-size-um {given:g} was used instead."]
+        return [f"The file says {own:.4g} µm per pixel; --pixel-size-um {given:g} was {INSTEAD}"]
 
     def describe(self) -> dict[str, Any]:
         """The content of `movie.json`: the file's hash and shape, the scale used, and the frames that are analysed.

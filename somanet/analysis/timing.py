@@ -98,6 +98,10 @@ def _of_frames(calibration: Calibration, frames: Sequence[int]) -> Calibration:
     return replace(calibration, frame_interval_min=calibration.frame_interval_min * mean)
 
 
+INSTEAD = "used instead."
+"""Ends a note on a scale that a person gave in place of the file's."""
+
+
 def _overruled(file: FileCalibration, given_min: float | None, times_from: str | None) -> list[str]:
     """What the file says about its times that the caller's values replace."""
     if given_min is None and times_from is None:
@@ -109,8 +113,8 @@ def _overruled(file: FileCalibration, given_min: float | None, times_from: str |
     if own is None or (given_min is not None and file.times_h is None and abs(given_min - own) <= SAME * own):
         return []
     if file.times_h is not None:
-        return [f"The file has uneven times, usually {own:.4g} min apart; those of {winner} were used instead."]
-    return [f"The file says {own:.4g} min between frames; {winner} was used instead."] if given_min is not None else []
+        return [f"The file has uneven times, usually {own:.4g} min apart; those of {winner} were {INSTEAD}"]
+    return [f"The file says {own:.4g} min between frames; {winner} was {INSTEAD}"] if given_min is not None else []
 
 
 def uneven_in_words(calibration: Calibration, where: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -366,14 +365,11 @@ def print_summary(measures: Measures, folder: Path, movie: Path | None = None) -
 
 def _print_number(words: str, found: Estimate, unit: str, *, factor: float = 1.0, remark: str = "") -> None:
     """The number with its interval, or the reason why there is none: no number stands there as if it were sure."""
-    value, low, high = (_rounded(factor * one, unit) for one in (found.value, found.low, found.high))
-    if found.problem or not math.isfinite(found.value):
+    from somanet.analysis.report.definitions import MISSING, rounded
+
+    value, low, high = rounded(found, factor=factor)
+    if found.problem or value == MISSING:
         said = f"not estimated: {found.problem}"
     else:
-        said = f"{value}{unit}" + (f"  [{low}, {high}]" if math.isfinite(found.low) else "") + remark
+        said = f"{value}{unit}" + (f"  [{low}, {high}]" if low != MISSING else "") + remark
     typer.echo(f"{words:>30}  {said}")
-
-
-def _rounded(value: float, unit: str) -> str:
-    """Three digits; of a percentage none beyond the second place."""
-    return f"{round(value, 2) if unit == ' %' else value:.3g}"

@@ -65,12 +65,14 @@ def predict(
     from somanet.core.plots import save_figure
     from somanet.core.results import check_results
     from somanet.io.images import read_labels
-    from somanet.segmentation.inference.input_files import Choice, all_readable, find_inputs
+    from somanet.segmentation.inference.input_files import Choice, all_readable, find_inputs, not_searched
     from somanet.segmentation.inference.label_files import LABELS, PICTURES, Failed, Labelled, goes_aside, predict_files
     from somanet.segmentation.inference.size_warnings import warnings_for
 
     found = find_inputs(inputs, Choice(channel, z, axes, position, allow_truncated))
     check_results(output, LABELS, aside=goes_aside(found, output))
+    for note in not_searched(inputs, found):
+        typer.echo(f"note: {note}", err=True)
     segmenter = open_for_files(
         model,
         [item for item in found if item.problem is None] or all_readable(found),

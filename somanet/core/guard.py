@@ -92,6 +92,7 @@ class _Work:
     command: str = ""
     replaced: Replaced = field(default_factory=Replaced)
     earlier: set[Path] = field(default_factory=set)
+    copied: set[Path] = field(default_factory=set)
 
 
 _work: list[_Work] = []
@@ -237,16 +238,23 @@ def keep_earlier(path: Path) -> None:
         _work[-1].earlier.add(real_path(path))
 
 
-def keep(place: Path) -> Path:
-    """Note where something that is replaced is kept, for the user to be told; gives the place."""
+def keep(place: Path, *, of: Path | None = None) -> Path:
+    """Note where something that is replaced is kept, for the user to be told; gives the place.
+
+    Args:
+        place: where it is kept.
+        of: what is copied there, so that :func:`drop` does not call it removed.
+    """
     if _work:
         _work[0].replaced.kept.append(place)
+        if of is not None:
+            _work[0].copied.add(real_path(of))
     return place
 
 
 def drop(path: Path) -> None:
     """Note a file of an earlier run that is gone, as this one does not write it, for the user to be told."""
-    if _work:
+    if _work and real_path(path) not in _work[0].copied:
         _work[0].replaced.removed.append(path)
 
 

@@ -10,26 +10,47 @@ from pathlib import Path
 from somanet.core.errors import SomaNetError
 
 State = tuple[int, int, int]
+_OF_STORES = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
+"""Metadata of zarr stores, of both versions; one of the first three is in every store."""
 
 
 @contextmanager
 def unchanged(*inputs: Path | None) -> Iterator[None]:
     """Refuse, at the end of a block, files that are no longer as they were at its beginning, by inode, size and time.
 
-    In folders those count that were there at the beginning; None is ignored.
+    In folders those count that were there at the beginning, and of a zarr store, which is one thing, also those that
+    were added: a chunk without a file reads as zeros, or as the end of a movie. None is ignored.
 
     Raises:
         SomaNetError: naming the file. Results that the block was to leave are not kept, if it lies within
             :func:`somanet.core.results.result_folder`.
     """
-    before = {file: state for path in inputs if path is not None for file, state in _states(path)}
+    before = {path: dict(_states(path)) for path in inputs if path is not None}
     yield
-    for file, state in before.items():
-        if _state(file) != state:
-            raise SomaNetError(
-                f"{file} was changed while it was read, so that results would be of no version of it. Is it still "
-                "being written, copied or synchronised? Wait until it is complete, then run again."
-            )
+    for path, states in before.items():
+        for file, state in states.items():
+            if _state(file) != state:
+                raise _changed(f"{file} was changed")
+        if _is_store(path):
+            added = (file for file, _ in _states(path) if file not in states)
+            if new := next((file for file in added if not _is_aside(file.relative_to(path))), None):
+                raise _changed(f"{new} was added to {path}")
+
+
+def _changed(what: str) -> SomaNetError:
+    return SomaNetError(
+        f"{what} while it was read, so that results would be of no version of it. Is it still being written, copied or "
+        "synchronised? Wait until it is complete, then run again."
+    )
+
+
+def _is_store(path: Path) -> bool:
+    return any((path / name).is_file() for name in _OF_STORES)
+
+
+def _is_aside(inside: Path) -> bool:
+    """Whether a file in a store is none of it: a hidden one that is no metadata, such as what file managers leave."""
+    return any(part[0] == "." and part not in _OF_STORES for part in inside.parts)
 
 
 def _states(path: Path) -> Iterator[tuple[Path, State]]:

@@ -19,8 +19,9 @@ from somanet.io.movie_layout import Layout, Wanted, choose_position, name_of_pos
 
 def whole_frames(n_frames: int) -> str:
     """What a user can do about a file that breaks off after so many frames, as a sentence."""
-    found = "frame 0" if n_frames == 1 else f"frames 0 to {n_frames - 1}"
-    return f"`somanet analyze` and `predict` take what is whole ({found}) with --allow-truncated."
+    if n_frames == 1:
+        return "`somanet predict` takes what is whole (frame 0) with --allow-truncated."
+    return f"`somanet analyze` and `predict` take what is whole (frames 0 to {n_frames - 1}) with --allow-truncated."
 
 
 class Movie(Sequence[Any]):

@@ -56,6 +56,21 @@ def movie_exists(path: Path) -> bool:
     return path.exists() or (is_pattern(path) and bool(movie_files(path)))
 
 
+def movie_places(result: Path, file: str) -> list[Path]:
+    """Where the movie of results is looked for, by its name: beside them, in them, and in the current folder."""
+    return [place / file for place in (result.parent, result, Path())]
+
+
+def movie_bytes(path: Path) -> int:
+    """The size of a movie, of all its files.
+
+    Raises:
+        OSError: one cannot be looked at.
+    """
+    files = (file for one in movie_files(path) for file in (one.rglob("*") if one.is_dir() else [one]))
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def movie_name(path: Path) -> str:
     """A movie's name: its file's without `.tif`, `.ome.tif` and the like, or what the names of its images share."""
     stem = path.resolve().name if path.is_dir() and path.suffix != ".zarr" else path.stem

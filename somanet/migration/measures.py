@@ -29,6 +29,7 @@ from somanet.migration.motion_modes import RESAMPLES as MODES_RESAMPLES
 from somanet.migration.motion_modes import Modes, modes_of
 from somanet.migration.msd import CellMsd, Msd, PersistentWalk, cell_msd_of, fit_persistent_walk, walk_estimates
 from somanet.migration.noise import RESAMPLES, Localisation
+from somanet.migration.plausibility import plausibility_warnings
 from somanet.migration.pooling import long_enough
 from somanet.migration.saltation import USUAL, Definition, faster_steps
 from somanet.migration.summary import RESAMPLES as SUMMARY_RESAMPLES
@@ -157,6 +158,7 @@ def measure_movie(
     walk = _walk(msd, known_um)
     correlation, correlation_intervals = _autocorrelation(rule, resamples or CURVE_RESAMPLES, seed=seed)
     warnings = [
+        *plausibility_warnings(steps),
         *common_jump_warnings(still),
         *support.warnings,
         *rule.warnings,

@@ -184,7 +184,9 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 
 
 def _rounded(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3g}"
+    from somanet.analysis.report.definitions import in_words
+
+    return "unknown" if value is None else in_words(value)
 
 
 def verdict(done: Finetuned) -> str:

@@ -97,6 +97,9 @@ class Background:
         return np.asarray(rfft2(self.image_YX))
 
 
+LEAST_SIDE_PX = 32
+
+
 def binning_of(shape_YX: tuple[int, int]) -> int:
     """The factor by which frames are binned before registration; at least 1."""
     return max(1, round(math.sqrt(shape_YX[0] * shape_YX[1] / WORKING_AREA_PX)))
@@ -113,10 +116,13 @@ def background_of(
         margin_px: width of a rim around it that does not either.
 
     Returns:
-        None if the frame is constant outside the mask, or nothing is left outside it.
+        None if the frame is constant outside the mask, nothing is left outside it, or it is too small for two of the
+        smallest tiles (:mod:`somanet.tracking.tiles`) side by side.
     """
     factor = binning_of((frame_YX.shape[0], frame_YX.shape[1]))
     image = _binned(frame_YX.astype(np.float32), factor)
+    if min(image.shape) < LEAST_SIDE_PX:
+        return None
     kept = np.ones(image.shape, bool)
     if cells_YX is not None:
         reach = max(1, round(margin_px / factor))

@@ -39,6 +39,13 @@ def test_small_objects_point_to_the_pixel_size() -> None:
     assert "pixel size of 1.28 µm" in text
 
 
+def test_objects_that_were_divided_add_up() -> None:
+    """Of 90 outlined objects two touched: 91 detections."""
+    assert ": 2 are smaller than 40 µm² (track.min_soma_area_um2) and 89 (touching ones divided) are in tracks" in why(
+        noise=2, short=89
+    )
+
+
 def test_short_tracks_point_to_the_length_of_the_movie_if_it_is_that() -> None:
     assert "The whole movie lasts 24 min only, at 12 min between frames. Is that right?" in why(n_frames=3, short=90)
     assert "--frame-interval-min 12. " in why(interval_min=0.2, short=90)

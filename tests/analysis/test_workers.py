@@ -33,7 +33,7 @@ from somanet.core.hashing import sha256_file, sha256_tree
 from somanet.core.job_queue import job_cluster, read_job_queue
 from somanet.core.swapping import remove_unfinished
 from somanet.provenance.code import code_digest
-from somanet.segmentation.inference import video
+from somanet.segmentation.inference import at_once
 from tests.analysis.test_batch import QUICK, analyze, correct, lab, made, state
 from tests.analysis.worlds import frames_TYX, save_movie
 from tests.worlds import somanet
@@ -129,6 +129,24 @@ def test_another_movie_at_the_same_place_costs_only_itself(task: Task) -> None:
     assert not task.folder.exists()
 
 
+def test_results_of_another_movie_of_the_name_stay_on_a_worker_too(task: Task, lab: Path) -> None:
+    """With leave to replace, they go aside, and the folder that keeps them is told."""
+    shutil.copytree(lab / "study" / "b", task.folder)
+    before = state(task.folder)
+    done = run_task(task)
+    assert done.outcome is not None
+    assert "study/a holds the results of another movie: of b.tif (SHA-256 " in str(done.outcome.problem)
+    assert "and this one is movies/d1/a.tif (SHA-256 " in str(done.outcome.problem)
+    assert state(task.folder) == before
+    done = run_task(replace(task, replace=True))
+    assert done.outcome is not None
+    assert done.outcome.problem is None
+    assert done.kept == (task.folder.with_name("a.before"),)
+    assert {name: sha256 for name, (sha256, _) in state(done.kept[0]).items()} == {
+        name: sha256 for name, (sha256, _) in before.items()
+    }
+
+
 def test_a_task_that_nobody_wants_any_more_ends_and_leaves_nothing(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token disappears while the second frame is looked at."""
     monkeypatch.setattr(asked, "REPORT_S", 0.0)
@@ -151,13 +169,13 @@ def test_a_worker_computes_on_its_own_processors_only(task: Task, monkeypatch: p
     assert workers.processors_each(4) == 2
     assert workers.processors_each(16) == 1
     pools: list[int] = []
-    make_pool = video.ThreadPoolExecutor
+    make_pool = at_once.ThreadPoolExecutor
 
     def counted(n: int, **options: Any) -> Any:
         pools.append(n)
         return make_pool(n, **options)
 
-    monkeypatch.setattr(video, "ThreadPoolExecutor", counted)
+    monkeypatch.setattr(at_once, "ThreadPoolExecutor", counted)
     done = run_task(replace(task, processors=2))
     assert done.outcome is not None
     assert done.outcome.problem is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -13,9 +14,12 @@ import pytest
 import tifffile
 
 from somanet.analysis.cell_tables import read_migration
+from somanet.analysis.report.definitions import estimate_in_words
+from somanet.cli.analyze import _print_number
 from somanet.core.calibration import FileCalibration
 from somanet.core.hashing import sha256_file
 from somanet.io.movies import open_movie
+from somanet.migration.intervals import Estimate, not_estimated
 from somanet.migration.settings import MigrateSettings
 from tests.analysis.worlds import HEIGHT, N_FRAMES, WIDTH, frames_TYX, save_movie
 from tests.worlds import somanet
@@ -61,6 +65,29 @@ def test_the_numbers_are_those_of_the_drawn_movie(lab: Path) -> None:
     cells = pd.read_csv(lab / "out" / "migration.csv")
     assert cells["n_saltations"].tolist() == [1, 0]
     assert cells["observed_h"].tolist() == pytest.approx([13 / 3] * 2)
+
+
+@pytest.mark.parametrize(
+    ("found", "unit", "said"),
+    [
+        (Estimate(0.104530, 0.09441, 0.11686), " %", "10.5 %  [9.4, 11.7]"),
+        (Estimate(0.509495, 0.4905, 0.5204), " %", "50.9 %  [49.0, 52.0]"),
+        (Estimate(1234.5, 990.4, 1500.0), " µm/h", "1234 µm/h  [990, 1500]"),
+        (Estimate(-0.5, math.nan, math.nan), " h", "−0.500 h"),
+        (not_estimated(0.3, "no cell rests"), " %", "not estimated: no cell rests"),
+    ],
+)
+def test_the_terminal_shows_the_digits_of_the_report(
+    capsys: pytest.CaptureFixture[str], found: Estimate, unit: str, said: str
+) -> None:
+    factor = 100.0 if unit == " %" else 1.0
+    _print_number("steps of 10 min creeping", found, unit, factor=factor)
+    printed = capsys.readouterr().out
+    assert printed == f"{'steps of 10 min creeping':>30}  {said}\n"
+    value, interval = estimate_in_words(found, factor=factor)
+    if not found.problem:
+        assert printed.split()[5] == value
+        assert [one in printed for one in interval.split(" to ") if one != "–"] in ([True, True], [])
 
 
 def test_labels_carry_the_tracks_identities_and_the_scale(lab: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import shutil
@@ -153,6 +154,26 @@ def test_an_edited_table_is_put_into_effect_as_the_message_says(lab: Path, corre
     assert n_tracks(RESULT) == before + 1
     assert (lab / RESULT / "labels.tif").exists() == corrected  # of a table alone nobody knows the outlines
     run("cohort", "my study")
+
+
+def test_an_edited_table_costs_no_outlines_and_no_settings(lab: Path) -> None:
+    """The network's labels and detections stay under names that the message says before; so do the measurement's."""
+    settings = ("--set", "migrate.sigma_um=0.5", "--set", "migrate.drift=cells")
+    run("analyze", *ANALYZE, *settings, "--output", RESULT)
+    kept = {name: (lab / RESULT / name).read_bytes() for name in ("labels.tif", "somas.csv")}
+    cut(lab / RESULT / "tracks.csv")
+    line = refusal("analyze", *ANALYZE, "--output", RESULT)
+    assert (
+        "labels.tif, somas.csv, which a table of tracks does not give, as labels.before.tif, somas.before.csv;" in line
+    )
+    said = run(*printed(line), *QUICK)
+    for name, content in kept.items():
+        copy = lab / RESULT / name.replace(".", ".before.")
+        assert copy.read_bytes() == content
+        assert f"Kept the previous file as {copy}\n" in said
+    assert "Removed from" not in said
+    migrate = json.loads((lab / RESULT / "manifest.json").read_text(encoding="utf-8"))["parameters"]["migrate"]
+    assert (migrate["sigma_um"], migrate["drift"]) == (0.5, "cells")
 
 
 def test_an_edited_table_of_a_movie_without_scale_is_measured_as_the_message_says(lab: Path) -> None:

@@ -185,8 +185,8 @@ def test_the_frames_before_a_cut_are_segmented_when_asked(
     (tmp_path / "m.tif").write_bytes(data[: int(keep * len(data))])
     message = somanet("predict", "m.tif", "--model", bright, "--output", "out", cwd=tmp_path)
     assert message is not None
-    frames = "frame 0" if n_whole == 1 else "frames 0 to 1"
-    assert message.endswith(f"`somanet analyze` and `predict` take what is whole ({frames}) with --allow-truncated.")
+    found = "predict` takes what is whole (frame 0)" if n_whole == 1 else "predict` take what is whole (frames 0 to 1)"
+    assert message.endswith(f"{found} with --allow-truncated.")
     assert not (tmp_path / "out").exists()
     [labels] = predict(bright, "m.tif", "--allow-truncated", cwd=tmp_path).values()
     assert labels.shape == ((64, 96) if n_whole == 1 else (2, 64, 96))
@@ -228,6 +228,20 @@ def test_a_folder_with_movies_and_images(bright: Path, tmp_path: Path) -> None:
     assert {name: labels.shape for name, labels in found.items()} == {
         "a": (2, 64, 96), "large": (2, 64, 96), "still": (40, 80),
     }  # fmt: skip
+
+
+def test_movies_in_folders_inside_are_named(bright: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Folders of results, hidden and empty ones are not."""
+    for place in ("in", "in/day 1", "in/day2", "in/.hidden", "in/done", "in/empty"):
+        (tmp_path / place).mkdir()
+        if place != "in/empty":
+            write_movie(tmp_path / place / "a.tif", photograph(MOVIE_TYX[:2], np.uint16), Calibration(1.28, 12.0))
+    (tmp_path / "in" / "done" / "manifest.json").write_text("{}")
+    assert list(predict(bright, "in", cwd=tmp_path)) == ["a"]
+    told = "in: only what lies in it itself is segmented; day 1, day2 hold images or movies, too: give these folders"
+    assert f"note: {told} by name.\n" in capsys.readouterr().err
+    assert list(predict(bright, "in/day 1", cwd=tmp_path)) == ["a"]
+    assert "only what lies" not in capsys.readouterr().err
 
 
 def test_many_objects_need_32_bits(bright: Path, tmp_path: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from somanet.cli import app
+from somanet.core.errors import SomaNetError
 from somanet.corrections import NAME, Recorder, making, read
 from tests.analysis.worlds import frames_TYX, save_movie
 from tests.cli.invoking import refusal, run
@@ -157,6 +161,27 @@ def test_automatic_results_can_be_corrected_where_they_are(lab: Path) -> None:
         assert (lab / "auto_one" / name).read_bytes() == (lab / "apart" / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_tracks_of_another_program_after_a_correction_lose_nothing_of_the_network(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """Its automatic results and detections are kept, too, whether the folder is swapped or not."""
+    correct("first.csv", "out")
+    tracked = pd.read_csv("first.csv")[["track_id", "frame", "y_px", "x_px"]]
+    tracked.assign(y_px=tracked["y_px"] + 0.5).to_csv("moved.csv", index=False)
+    before = files_of(lab / "out")
+    root = "" if whole else "../"
+    if not whole:
+        monkeypatch.chdir("out")
+    output = "out" if whole else "."
+    said = run("analyze", f"{root}one/movie.ome.tif", "--tracks", f"{root}moved.csv", "--output", output, *QUICK)
+    after = files_of(Path(output))
+    assert {sha256 for name, sha256 in before.items() if name.startswith("automatic/")} <= set(after.values())
+    for name in ("labels.tif", "somas.csv", "tracks.csv"):
+        assert after[name.replace(".", ".before.")] == before[name], name
+        assert f"{name}," not in said.partition("Removed from")[2]
+
+
 def test_a_folder_that_cannot_be_swapped_keeps_them_too(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current folder receives results file by file."""
     correct("first.csv", "out")
@@ -204,14 +229,43 @@ def test_corrected_results_of_another_movie_are_never_replaced(lab: Path) -> Non
             assert files_of(lab) == before
 
 
-def test_a_batch_replaces_its_own_results_of_a_movie_that_changed(lab: Path) -> None:
-    arguments = ("one", "--model", "model", "--output", "study", *QUICK)
-    run("analyze", *arguments)
-    first = (lab / "study" / "movie" / "tracks.csv").read_bytes()
+def batch(*options: object) -> tuple[str, str]:
+    """What a batch prints, and its error, if there is one."""
+    done = CliRunner().invoke(app, ["analyze", *BATCH, *map(str, options)])
+    assert isinstance(done.exception, SomaNetError | None)
+    return done.output, str(done.exception or "")
+
+
+BATCH = ("one", "--model", "model", "--output", "study", *QUICK)
+
+
+def test_a_batch_leaves_results_of_another_movie_of_the_name(lab: Path) -> None:
+    """As of a microscope that counts anew each day. It costs only itself; results of the same movie are replaced."""
+    save_movie(lab / "one" / "next.ome.tif", frames_TYX(jump_at=5))
+    run("analyze", *BATCH)
+    before = files_of(lab / "study" / "movie")
     save_movie(lab / "one" / "movie.ome.tif", frames_TYX(jump_at=4))
-    run("analyze", *arguments)
-    assert (lab / "study" / "movie" / "tracks.csv").read_bytes() != first
-    assert [path.name for path in (lab / "study").glob("movie*") if path.is_dir()] == ["movie"]
+    said, error = batch("--set", "migrate.sigma_um=0.5")
+    why = "study/movie holds the results of another movie: of movie.ome.tif (SHA-256 "
+    assert why in said
+    assert "1 of 2 movies could not be analysed" in error
+    assert files_of(lab / "study" / "movie") == before
+    parameters = json.loads((lab / "study" / "next" / "manifest.json").read_text(encoding="utf-8"))["parameters"]
+    assert parameters["migrate"]["sigma_um"] == 0.5
+    assert why.partition(" (SHA")[0] in refusal("analyze", "one/movie.ome.tif", *BATCH[1:3], "--output", "study/movie")
+    assert "Kept the previous folder as study/movie.before\n" in batch("--replace")[0]
+    assert files_of(lab / "study" / "movie.before") == before
+    assert pd.read_csv("study/movies.csv")["movie"].tolist() == ["movie", "next"]
+
+
+def test_a_batch_does_not_take_a_correction_of_another_movie_of_the_name_for_its_own(lab: Path) -> None:
+    correct("first.csv", "study/movie")
+    before = files_of(lab / "study" / "movie")
+    assert "kept: a person corrected its results" in batch()[0]
+    save_movie(lab / "one" / "movie.ome.tif", frames_TYX(jump_at=4))
+    for options in ((), ("--replace",)):
+        assert "study/movie holds results of another movie that a person corrected" in "".join(batch(*options))
+        assert files_of(lab / "study" / "movie") == before
 
 
 def test_an_export_that_is_no_longer_asked_for_is_gone_and_named(lab: Path) -> None:

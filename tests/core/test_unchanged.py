@@ -52,3 +52,16 @@ def test_files_that_change_are_named(change: str, inside: bool, tmp_path: Path) 
         unchanged(file.parent if inside else file),
     ):
         CHANGES[change](file)
+
+
+@pytest.mark.parametrize("metadata", ["zarr.json", ".zgroup", ".zarray"])
+def test_a_chunk_that_is_added_to_a_store_is_named(metadata: str, tmp_path: Path) -> None:
+    """A store is one thing, and a frame without a file is no frame yet; what a file manager leaves is none of it."""
+    store = tmp_path / "m.zarr"
+    (store / "0").mkdir(parents=True)
+    (store / metadata).write_text("{}")
+    (store / "0" / "1").write_text("x")
+    with unchanged(store):
+        (store / ".DS_Store").write_text("left")
+    with pytest.raises(SomaNetError, match=r"0.2 was added to .*m\.zarr while it was read"), unchanged(store):
+        (store / "0" / "2").write_text("new")

@@ -165,13 +165,13 @@ def test_measuring_anew_says_how_far_the_numbers_moved(world: Path) -> None:
         (
             {"n_cells": 30, "numbers": {"frequency_corrected_per_h": {"value": 0.7777}}},
             {"n_cells": 28, "numbers": {"frequency_corrected_per_h": {"value": 0.5}}},
-            "cells 30 → 28, saltations per hour 0.778 → 0.5",
+            "cells 30 → 28, saltations per hour 0.778 → 0.500",
         ),
         ({"n_cells": 3}, {"n_cells": 3}, "cells 3 → 3"),
         (
             {"n_cells": 1, "numbers": {"rms_speed_1h_um_per_h": {"value": None}}},
             {"n_cells": 1, "numbers": {"rms_speed_1h_um_per_h": {"value": 12.0}}},
-            "cells 1 → 1, net speed over an hour unknown → 12 µm/h",
+            "cells 1 → 1, net speed over an hour unknown → 12.0 µm/h",
         ),
     ],
 )

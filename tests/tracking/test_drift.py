@@ -68,6 +68,15 @@ def test_a_stage_that_stands_still_gets_no_motion() -> None:
     assert "stood still" in drift.reason
 
 
+@pytest.mark.parametrize("shape_YX", [(2, 64), (8, 8), (31, 33), (20, 200)])
+def test_frames_too_small_for_tiles_show_no_stage(shape_YX: tuple[int, int]) -> None:
+    frames = np.random.default_rng(0).normal(200, 30, (10, *shape_YX))
+    for masks in (None, np.zeros(frames.shape, np.int32)):
+        found = measure_drift(frames, SCALE, masks=masks)
+        assert found.verdict == "nothing to register"
+        assert (found.table[["shift_y_um", "shift_x_um"]] == 0).all(axis=None)
+
+
 def test_noise_shows_no_stage() -> None:
     frames = np.random.default_rng(5).poisson(200, (7, HEIGHT, WIDTH)).astype(np.uint16)
     drift = measure_drift(frames, SCALE)

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from somanet.analysis.cohort.results import MovieResult
+from somanet.analysis.timing import INSTEAD
 from somanet.core.counting import counted, listed
 from somanet.core.files import plain
 from somanet.migration.comparability import frame_intervals_min
 from somanet.migration.sampling_warnings import seen_long_enough
 from somanet.migration.summary import Summary
 from somanet.migration.verdict_names import FAIL
+
+SAME_SIZE = 1.005
+"""Pixel sizes that differ by less are one: files round them."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def cautions(
             f"The movies have different frame intervals ({', '.join(f'{m:.4g}' for m in intervals)} min): every number "
             "depends on the interval, so pooled numbers mix them, and groups are compared only if all share one."
         )
+    yield from _scales(results)
     if len(groups) > 1:
         for nuisance in NUISANCES:
             yield from _unequal(movies, groups, nuisance)
@@ -131,6 +136,36 @@ def cautions(
         if len(found) > 1:
             yield f"The movies were not analysed alike: {what} differs ({'; '.join(sorted(found)[:4])})."
     yield from summary.warnings
+
+
+def _scales(results: Mapping[str, MovieResult]) -> Iterator[str]:
+    """Pixel sizes that differ, and scales that replace those of the files: all lengths and speeds follow them."""
+    sizes: list[tuple[float, list[str]]] = []
+    for size, name in sorted((float(one.manifest["input"]["pixel_size_um"]), name) for name, one in results.items()):
+        if sizes and size <= SAME_SIZE * sizes[-1][0]:
+            sizes[-1][1].append(name)
+        else:
+            sizes.append((size, [name]))
+    if len(sizes) > 1:
+        values = "; ".join(f"{size:.4g} µm: {listed(names)}" for size, names in sizes)
+        yield (
+            f"Pixel sizes differ between the movies ({values}). Lengths and speeds follow them: make sure that each is "
+            "that of its movie, and that groups do not differ in it."
+        )
+    replaced = [
+        name
+        for name, one in results.items()
+        if any(
+            str(note).endswith(INSTEAD)
+            for key in ("notes", "time_notes")
+            for note in one.manifest["input"].get(key) or ()
+        )
+    ]
+    if replaced:
+        yield (
+            f"Of {listed(replaced)} the scale in the file was replaced by one that was given: their reports say by "
+            "what, and lengths and speeds follow it."
+        )
 
 
 def _unsupported(results: Mapping[str, MovieResult]) -> Iterator[str]:

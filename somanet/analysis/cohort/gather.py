@@ -143,6 +143,7 @@ def _movie_row(movie: str, result: MovieResult) -> dict[str, object]:
     row: dict[str, object] = {
         "movie": movie,
         "corrected": int(result.corrected),
+        "pixel_size_um": about["pixel_size_um"],
         "frame_interval_min": about["frame_interval_min"],
         "noise_um": float(result.cells["noise_um"].iloc[0]) if len(result.cells) else math.nan,
         "observed_h": float(long_enough(result.cells)["observed_h"].median()),

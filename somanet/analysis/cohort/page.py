@@ -228,6 +228,7 @@ SENSITIVITY_HEADS = (
 ID_HEADS = {"movie": "Movie", "group": "Group", "donor": "Donor", "batch": "Batch"}
 FACT_HEADS = {
     "corrected": "Tracks given or corrected",
+    "pixel_size_um": "Pixel size (µm)",
     "frame_interval_min": "Frame interval (min)",
     "noise_um": "Localisation error (µm)",
     "observed_h": "Cells seen for (h)",

@@ -294,13 +294,23 @@ def estimate_in_words(estimate: Estimate, *, factor: float = 1.0) -> tuple[str, 
 
     Where there is no interval, a dash and ``not estimated: `` with the reason: no number is shown as if it were sure.
     """
-    value, low, high = (factor * number for number in (estimate.value, estimate.low, estimate.high))
-    places = decimals([value])
-    written = [f"{number:.{places}f}" if math.isfinite(number) else MISSING for number in (value, low, high)]
     if estimate.problem:
         return MISSING, f"not estimated: {estimate.problem}"
-    interval = MISSING if MISSING in written[1:] else f"{written[1]} to {written[2]}"
-    return written[0].replace("-", "−"), interval.replace("-", "−")
+    value, low, high = rounded(estimate, factor=factor)
+    return value, MISSING if MISSING in (low, high) else f"{low} to {high}"
+
+
+def rounded(estimate: Estimate, *, factor: float = 1.0) -> tuple[str, str, str]:
+    """Value, low and high end of one number, as the report and the terminal both show them; a dash for what is none.
+
+    They have the same number of decimals, of which the value has three digits.
+    """
+    numbers = [factor * number for number in (estimate.value, estimate.low, estimate.high)]
+    places = decimals(numbers[:1])
+    value, low, high = (
+        f"{number:.{places}f}".replace("-", "−") if math.isfinite(number) else MISSING for number in numbers
+    )
+    return value, low, high
 
 
 def interval_words(estimate: Estimate, interval: str) -> str:

@@ -105,6 +105,8 @@ def notes_of(folder: Path) -> tuple[str, ...]:
     notes += _notes_on_sizes(segmentation)
     if haze := note_on_haze(segmentation.get("n_haze", 0), segmentation.get("n_objects", 0)):
         notes.append(haze)
+    if fading := tracking.get("fading"):
+        notes.append(fading)
     notes += _notes_on_the_picture(segmentation)
     if segmentation.get("inverted"):
         notes.append(

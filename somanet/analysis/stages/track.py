@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from somanet.analysis import names
+from somanet.analysis.fading import note_on_fading
 from somanet.analysis.source import MovieSource
 from somanet.analysis.stages.files import frames_without_data, read_metadata, scale_of
 from somanet.core.calibration import Calibration
@@ -64,11 +65,12 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
         largest = int(tracked.tracks["track_id"].max()) if len(tracked.tracks) else 0
         write_labels_of(folder, tracked.labels(), len(mask_movie), shape, largest, calibration)
         progress.step()
-        tracks = tracked.tracks
+        tracks, fading = tracked.tracks, None
         if (masks / names.SOMAS).exists():
             somas = read_table(masks / names.SOMAS, SOMAS)
             confidence = confidence_of_tracks(tracks, tracked.masks, mask_movie, somas)
             tracks = tracks.assign(**{CONFIDENCE.name: confidence})
+            fading = note_on_fading(somas, n_frames=len(mask_movie), blank_frames=empty)
     write_csv(folder / names.TRACKS, tracks)
     write_table(folder / names.DRIFT, tracked.drift.table, DRIFT)
     metadata = {
@@ -78,6 +80,7 @@ def track_movie(source: MovieSource, masks: Path, folder: Path, settings: TrackS
         "n_noise_objects": tracked.n_noise,
         "n_points_in_short_tracks": tracked.n_short,
         "drift": tracked.drift.summary(),
+        "fading": fading,
     }
     write_json(folder / names.TRACKING, metadata)
     return metadata

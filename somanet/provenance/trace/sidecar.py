@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from somanet.core.errors import SomaNetError
 from somanet.core.files import json_object
 from somanet.core.hashing import sha256_file
 from somanet.core.installation import CODE
+from somanet.core.names import is_entry
 from somanet.core.result_records import MANIFEST
-from somanet.io.movies import movie_exists, sha256_movie
+from somanet.io.movie_files import movie_bytes, movie_exists, movie_places, sha256_movie
 from somanet.provenance.code import collect
 from somanet.provenance.mlflow import RUN_FILE, names_a_run, run_id_from, run_of_results
+from somanet.provenance.trace.hashes import LARGEST_BYTES
 from somanet.provenance.trace.records import FileNode, NetworkNode, Node, Record, RunNode, shown
 
 COHORT, PREDICTIONS, CONFIG = "cohort.json", "predictions.json", "config.json"
@@ -68,7 +71,8 @@ class SidecarReader:
         """The analysis of a movie: its data, corrected tracks, networks, run and code, and which files are changed."""
         movie, model, code = manifest["input"], manifest.get("model") or {}, manifest["code"]
         metadata = {key: value for key, value in movie.items() if key != "movie"}
-        origins = [Node("data", str(movie.get("movie")), record=Record(metadata))]
+        now = self._movie_now(folder, movie, manifest["files"])
+        origins = [Node("data", str(movie.get("movie")), record=Record(metadata) | now)]
         if corrected := manifest.get("tracks_from"):
             about = {"sha256": manifest.get("tracks_sha256"), "used_for": f"corrected tracks of {movie.get('movie')}"}
             origins.append(Node("data", f"{corrected} of {movie.get('movie')}", record=Record(about)))
@@ -84,6 +88,34 @@ class SidecarReader:
         metadata = {key: manifest.get(key) for key in ("somanet", "parameters", "tracks_from", "blank_frames")}
         record = Record({**metadata, **code}, tuple(origins), changed=changed, moved=_moved(code))
         return Node("analysis", shown(folder / MANIFEST, self.root), record=record)
+
+    def _movie_now(self, folder: Path, movie: Mapping[str, Any], own: Collection[str]) -> Record:
+        """Whether the movie of results is still what it was, where it is found by its name; else that nobody knows."""
+        file, recorded = str(movie.get("file")), movie.get("sha256")
+        places = movie_places(folder, file) if is_entry(file) else []
+        found = {
+            os.path.realpath(path): Path(os.path.abspath(path))  # noqa: PTH100 - a link is shown as it is named
+            for path in places
+            if movie_exists(path) and not (path.parent == folder and file in own)
+        }
+        if not found:
+            places_in_words = "beside the results, in them or in the current folder"
+            return Record(missing=(f"{file} is not {places_in_words}, and was not compared with its hash",))
+        others, unread = [], []
+        for path in found.values():
+            try:
+                now = sha256_movie(path) if movie_bytes(path) <= LARGEST_BYTES else None
+            except (OSError, SomaNetError):
+                now = None
+            if now is not None and now == recorded:
+                return Record()
+            if now is None:
+                unread.append(f"{shown(path, self.root)} was not compared with its hash: it is large or cannot be read")
+            else:
+                others.append(f"{shown(path, self.root)} is now {now}, {MANIFEST} has {recorded}")
+        if unread or movie.get("tracks_only"):  # a table of tracks has a common name, which says little
+            return Record(missing=(*unread, *others))
+        return Record(changed=tuple(others))
 
     def _cohort(self, path: Path, folder: Path) -> Record | None:
         """The record of the results of a cohort, or of a file among them; its movies' folders have their own."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from somanet.core.counting import counted
+from somanet.core.counting import counted, listed
 from somanet.core.errors import SomaNetError
 from somanet.core.one_of_many import none_left
 from somanet.core.problems import CHOICE, FileProblem, StackProblem
@@ -148,6 +148,32 @@ def find_inputs(paths: Sequence[Path], choice: Choice | None = None) -> list[Inp
             )
         by_name[item.name] = item
     return inputs
+
+
+def not_searched(paths: Sequence[Path], inputs: Sequence[Input]) -> list[str]:
+    """Folders inside the given ones that hold images or movies, too, and are no inputs: a sentence for each given one.
+
+    Args:
+        paths, inputs: what was given, and what was found there.
+    """
+    taken, notes = {item.path for item in inputs}, []
+    for folder in (path for path in paths if path.is_dir() and any(one.parent == path for one in taken)):
+        left = [
+            inside.name
+            for inside in sorted(folder.iterdir())
+            if inside.is_dir()
+            and inside.suffix != ".zarr"
+            and inside.name[0] != "."
+            and not any((inside / record).exists() for record in ("predictions.json", "manifest.json"))
+            and any(one.suffix.lower() in (*MOVIE_SUFFIXES, *IMAGE_SUFFIXES) for one in inside.iterdir())
+        ]
+        if left:
+            hold = "holds" if len(left) == 1 else "hold"
+            notes.append(
+                f"{folder}: only what lies in it itself is segmented; {listed(left)} {hold} images or movies, "
+                "too: give these folders by name."
+            )
+    return notes
 
 
 def all_readable(inputs: Sequence[Input]) -> list[Input]:

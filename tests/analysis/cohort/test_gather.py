@@ -182,6 +182,19 @@ def test_mixed_intervals_are_described_and_not_compared() -> None:
     assert any(text.startswith("The movies have different frame intervals (6, 12 min)") for text in cohort.warnings)
 
 
+def test_pixel_sizes_that_differ_or_were_given_are_told() -> None:
+    """Of one movie twice the size of all others; files round sizes, so 0.2 % is none."""
+    assert not any("ixel size" in text for text in cohort_of(drawn()).warnings)
+    close = cohort_of(drawn(), drug00={"input": {"pixel_size_um": 1.002}})
+    assert not any("ixel size" in text for text in close.warnings)
+    note = "The file says 1 µm per pixel; --pixel-size-um 2 was used instead."
+    cohort = cohort_of(drawn(), drug00={"input": {"pixel_size_um": 2.0, "notes": [note]}})
+    [differ] = [text for text in cohort.warnings if text.startswith("Pixel sizes differ between the movies (1 µm: ")]
+    assert "; 2 µm: drug00)" in differ
+    assert any(text.startswith("Of drug00 the scale in the file was replaced") for text in cohort.warnings)
+    assert cohort.movies.set_index("movie").loc["drug00", "pixel_size_um"] == 2.0
+
+
 def test_batches_enter_the_mixed_model() -> None:
     table = drawn()
     table["batch"] = "b" + table["movie"].str[-1]

@@ -53,7 +53,7 @@ def test_no_number_is_printed_without_its_interval(capsys: pytest.CaptureFixture
     _print_number("speed", not_estimated(40.2, "it rests on too few cells"), " µm/h", remark="  not supported")
     _print_number("length", Estimate(20.0, 15.0, 26.0), " µm", remark="  not supported")
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert lines == ["speed not estimated: it rests on too few cells", "length 20 µm [15, 26] not supported"]
+    assert lines == ["speed not estimated: it rests on too few cells", "length 20.0 µm [15.0, 26.0] not supported"]
 
 
 @pytest.mark.parametrize(("kinds", "sigma", "words"), [("w", 0.1, "at most 0."), ("r", 0.4, "measured as 0.")])

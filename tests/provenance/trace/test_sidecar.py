@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from somanet.core.hashing import sha256_file
+from somanet.provenance.trace.chain import chain_text
 from somanet.provenance.trace.trace import trace
 from tests.provenance.trace.worlds import kinds, link
 from tests.worlds import somanet
@@ -38,6 +39,54 @@ def test_a_table_that_was_edited(lab: Path, tmp_path: Path) -> None:
         [changed] = trace(tmp_path / asked, root=lab).changed
         assert "migration.csv is now" in changed
     assert trace(tmp_path / "out" / "summary.json", root=lab).changed == ()
+
+
+@pytest.mark.parametrize("where", [".", "out", "here"])
+def test_the_movie_of_results_is_compared_where_it_is_found(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Beside the results, in them, or in the current folder: it is the same, another, unread, or not there."""
+    shutil.copytree(lab / "out", tmp_path / "out")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def said() -> list[list[str]]:
+        chain = trace(tmp_path / "out" / "tracks.csv", root=lab)
+        return [[one for one in texts if one.startswith("data movie: ")] for texts in (chain.missing, chain.changed)]
+
+    missing, changed = said()
+    assert ["movie.tif is not beside the results" in one for one in missing] == [True]
+    assert changed == []
+    assert "  ? movie.tif is not" in chain_text(trace(tmp_path / "out" / "tracks.csv", root=lab))
+    movie = tmp_path / where / "movie.tif"
+    shutil.copyfile(lab / "movie.tif", movie)
+    assert said() == [[], []]
+    with movie.open("ab") as file:
+        file.write(b"more")
+    missing, changed = said()
+    assert missing == []
+    assert [f"movie.tif is now {sha256_file(movie)}, manifest.json has " in one for one in changed] == [True]
+    assert "1 thing has changed since the record" in str(somanet("trace", "../out/tracks.csv", cwd=tmp_path / "here"))
+    monkeypatch.setattr("somanet.provenance.trace.sidecar.LARGEST_BYTES", 10)
+    missing, changed = said()
+    assert ["movie.tif was not compared" in one for one in missing] == [True]
+    assert changed == []
+
+
+def test_a_table_of_tracks_without_a_movie_is_not_told_from_one_of_the_same_name(lab: Path, tmp_path: Path) -> None:
+    """Its name is a common one, also of the results' own table: another file of it says nothing."""
+    table = tmp_path / "tracks.csv"
+    shutil.copyfile(lab / "out" / "tracks.csv", table)
+    scale = ("--pixel-size-um", 1, "--frame-interval-min", 10)
+    assert somanet("tracks", "measure", "tracks.csv", *scale, "--output", "alone", cwd=tmp_path) is None
+    assert not [one for one in trace(tmp_path / "alone", root=lab).missing if one.startswith("data")]
+    table.write_text("another")
+    chain = trace(tmp_path / "alone", root=lab)
+    assert chain.changed == ()
+    assert ["tracks.csv is now" in one for one in chain.missing if one.startswith("data")] == [True]
+    table.unlink()
+    [missing] = [one for one in trace(tmp_path / "alone", root=lab).missing if one.startswith("data")]
+    assert "tracks.csv is not beside the results" in missing
 
 
 def test_a_cohort_is_of_its_movies_tables(lab: Path, tmp_path: Path) -> None:

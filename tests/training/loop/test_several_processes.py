@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -102,8 +103,11 @@ def test_two_processes_share_a_batch_and_agree_with_one(
         np.testing.assert_allclose(first["consistency"], [epoch.consistency for epoch in single.history], rtol=1e-3)
     np.testing.assert_allclose(first["loss"], [epoch.train_loss for epoch in single.history], rtol=1e-4)
     np.testing.assert_allclose(first["val_iou"], [epoch.val_iou for epoch in single.history], atol=0.02)
+    # a weight whose gradient is nothing but rounding goes either way by the learning rate in each of Adam's steps
+    n_steps = choice.epochs * math.ceil(len(items) / choice.batch_size)
+    apart = 2 * choice.learning_rate * n_steps if network == "encoder" else 1e-4
     for name, value in single.model.state_dict().items():
-        torch.testing.assert_close(first["weights"][name], value, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(first["weights"][name], value, rtol=1e-3, atol=apart)
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -151,7 +151,7 @@ def measure(
     position_unit: PositionUnit = None,
     time_unit: TimeUnit = None,
     name: Annotated[str | None, typer.Option(help="Name of the movie in tables; by default the file's.")] = None,
-    axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
+    axis_deg: Annotated[float, typer.Option(help="The mean direction is counted from it: 0 right, 90 down.")] = 0.0,
     drift: Annotated[
         Literal["cells", "none"], typer.Option(help="Drift to subtract: the resting cells' median step, or none.")
     ] = "none",

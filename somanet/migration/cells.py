@@ -32,7 +32,7 @@ from somanet.migration.saltation import (
     saltations_of,
 )
 from somanet.migration.sampling import sampling_sums, true_jumps
-from somanet.migration.sampling_warnings import pieces_warnings
+from somanet.migration.sampling_warnings import Pieces
 from somanet.migration.tables import MIGRATION
 from somanet.migration.travel import travel_sums
 
@@ -144,7 +144,7 @@ def migration_of(
         still, steps, found, resolution, false_per_h=false_per_h, definition=definition, axis_deg=axis_deg
     )
     if detector == "rule":
-        warnings += pieces_warnings(cells, found.pauses, steps.interval_h)
+        warnings += Pieces.of(cells, found.pauses, steps.interval_h).warnings
     return Migration(cells, found, steps, removed, noise, threshold, decided_by, tuple(warnings))
 
 

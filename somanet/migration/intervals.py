@@ -28,7 +28,10 @@ WIDEST_FACTOR = 6.0
 differ by up to a factor of two; what is known to a factor of 2.5 to either side does not show of which a movie is."""
 WIDEST_SHARE = 0.9
 """A share whose interval spans more than this part of its range is not estimated. A stricter limit would leave those
-intervals that happen to be narrow: of R of ten cells, where directions may be random, they hold too rarely."""
+intervals that happen to be narrow. R is another matter: see :meth:`Resampling.resultant`."""
+TELLS_NOTHING = 0.01
+"""An interval of R that ends nearer than this to both 0 and 1 says nothing."""
+NO_LENGTH = 1e-12
 NOISE_ONLY = 1e-5
 """Relative spread below which resamples are equal but for rounding: tables hold times and places with six digits."""
 
@@ -156,53 +159,70 @@ class Resampling:
         wide = too_wide(low, high, "share")
         return not_estimated(value, wide) if wide else Estimate(value, low, high)
 
-    def resultant(self, value: float, mean_vectors: Complexes) -> Estimate:
-        """Interval of the length R of a mean vector, 0 if directions may be random.
+    def resultant(self, value: float, mean_vectors: Complexes, sums: Complexes) -> Estimate:
+        """Interval of the length R of a mean vector, from 0 if directions may be random.
 
         R is never 0 by chance, so R̂ ± its error would exclude 0. Fisher's z of R̂ over its error has about the
         distribution of the length of a normal vector with two components, a noncentral F whose noncentrality is that of
-        the true R; the interval has the true values under which R̂ is in the middle 95 %.
+        the true R; the interval has the true values under which R̂ is in the middle 95 %. Near 0 the error need not be
+        estimated, as random directions have a known one: the lower end's chance passes over from that of
+        :meth:`random_p` at 0 to that of the noncentral F at R̂. So it is above 0 where that p is below 0.025, and only
+        there. However wide, the interval is given: to refuse wide ones would refuse clear directions, as only a large R
+        has an upper end near 1.
 
         Args:
             value: R of all cells.
             mean_vectors: (B,) mean of exp(i·angle) of the sets.
+            sums: (units,) sum of exp(i·angle) of each unit.
         """
         problem = self._no_vector(value, mean_vectors)
         if problem:
             return not_estimated(value, problem)
         error, seen = self._seen(value, mean_vectors)
-        freedom = self.n_units - 1
 
-        def true_length(chance: float) -> float:
-            """Noncentral length under which a length up to the seen one has the chance."""
+        def as_long(length: float) -> float:
+            """Chance of a length as seen or above, of a true one in units of the estimated error."""
+            return float(stats.ncf.sf(seen / 2, 2, self.n_units - 1, length**2))
 
-            def excess(length: float) -> float:
-                return float(stats.ncf.cdf(seen / 2, 2, freedom, length**2)) - chance
+        top = math.sqrt(seen) + 4.0
+        while as_long(top) < CONFIDENCE:
+            top *= 2
+        high = math.tanh(error * float(optimize.brentq(lambda length: as_long(length) - CONFIDENCE, 0.0, top)))
+        low, log_p = 0.0, self._log_random_p(sums)
+        if log_p < math.log(1 - CONFIDENCE):
+            squared = -2 * log_p  # the length² that two components of variance 1 exceed with this chance
 
-            if excess(0.0) <= 0:
-                return 0.0
-            top = math.sqrt(seen) + 4.0
-            while excess(top) > 0:
-                top *= 2
-            return float(optimize.brentq(excess, 0.0, top))
+            def chance(share: float) -> float:
+                """Of what is seen, where z of the true R is this share of what it is."""
+                known = float(stats.ncx2.sf(squared, 2, max(share**2 * squared, NO_LENGTH)))
+                return (1 - share) * known + share * as_long(share * math.sqrt(seen)) - (1 - CONFIDENCE)
 
-        low, high = (math.tanh(true_length(chance) * error) for chance in (CONFIDENCE, 1 - CONFIDENCE))
-        wide = too_wide(low, high, "share")
-        return not_estimated(value, wide) if wide else Estimate(value, low, high)
+            low = math.tanh(math.atanh(value) * float(optimize.brentq(chance, 0.0, 1.0)))
+        if low < TELLS_NOTHING and high > 1 - TELLS_NOTHING:
+            return not_estimated(value, f"its interval would be {low:.2g} to {high:.3g}, nearly all that there is")
+        return Estimate(value, low, high)
 
-    def random_p(self, value: float, mean_vectors: Complexes) -> float:
-        """P of random directions: the chance of an R as large. Below 0.025 where its interval is above 0.
+    def random_p(self, sums: Complexes) -> float:
+        """P of random directions: the chance that units at random have a mean vector as long (Rayleigh's test).
 
-        The test of :meth:`resultant`, of the same units: its 95 % interval leaves 2.5 % below, so that the two never
-        contradict each other; NaN where R has no error.
+        Each unit's sum is turned at random and keeps its length, so that cells of a movie or donor may go one way
+        together. Needs no error, and so no interval of R, whose lower end is above 0 where it is below 0.025. Zar's
+        approximation (1999, section 27.1), which is too large rather than too small for two to four units; units of
+        unequal lengths aᵢ count as (Σa²)²/Σa⁴ equal ones. NaN with fewer than two units that have a direction.
 
         Args:
-            value, mean_vectors: as there.
+            sums: (units,) sum of exp(i·angle) of each.
         """
-        if self._no_vector(value, mean_vectors):
+        return math.exp(self._log_random_p(sums))
+
+    def _log_random_p(self, sums: Complexes) -> float:
+        """Logarithm of :meth:`random_p`."""
+        squared = np.abs(sums) ** 2
+        if (squared > 0).sum() < 2:
             return math.nan
-        _, seen = self._seen(value, mean_vectors)
-        return float(stats.f.sf(seen / 2, 2, self.n_units - 1))
+        n = float(squared.sum() ** 2 / (squared**2).sum())
+        z = float(abs(sums.sum()) ** 2 / squared.sum()) / self.widening**2
+        return min(math.sqrt(max(1 + 4 * n + 4 * n * (n - z), 0.0)) - (1 + 2 * n), 0.0)
 
     def direction(self, value: float, mean_vectors: Complexes, resultant: Estimate) -> Estimate:
         """Interval of a mean direction in degrees; ends may lie beyond ±180.

@@ -22,6 +22,9 @@ SEARCH_POINTS = 33
 SEARCHED = 1e-4
 """Relative precision to which the persistence time is searched for."""
 MOST_UNRESOLVED = 0.1
+LONGEST_KNOWN = LONGEST_LAG_SHARE
+"""Longest lags to the longest persistence time that is known: about the movie's length. Up to there the bend of the
+curve tells it. A limit of one longest lag, set on the estimate, left the low half of the estimates of times near it."""
 LEAST_MOTION_UM2 = 1e-18
 AT_ONCE = 1 << 22
 """Numbers of one array while walks are fitted: curves × persistence times × lags."""
@@ -208,8 +211,11 @@ def fit_persistent_walk(msd: Msd, *, sigma_um: float | None = None) -> Persisten
             f"The persistence time is shorter than the shortest lag ({lag[0]:.2g} h): only S²P = "
             f"{speed**2 * persistence:.3g} µm²/h is known, not S and P apart."
         )
-    elif persistence > lag[-1]:
-        warnings.append(f"The persistence time is longer than the longest lag ({lag[-1]:.2g} h): it is not known.")
+    elif persistence > LONGEST_KNOWN * lag[-1]:
+        warnings.append(
+            f"The persistence time is longer than {LONGEST_KNOWN * lag[-1]:.2g} h, four times the longest lag: it is "
+            "not known."
+        )
     return PersistentWalk(speed, persistence, sigma, tuple(warnings))
 
 
@@ -218,6 +224,10 @@ def walk_estimates(
 ) -> dict[str, Estimate]:
     """Speed and persistence of a fitted walk with intervals, refitted to each set of cells.
 
+    A persistence time is not estimated where its interval goes beyond what a movie can tell
+    (:data:`LONGEST_KNOWN`), with what it is at least in the reason: the estimate itself decides nothing there. The
+    speed is known whatever the persistence, unless that is shorter than the shortest lag.
+
     Args:
         cells: what the walk was fitted to, pooled.
         walk: by :func:`fit_persistent_walk`.
@@ -225,20 +235,34 @@ def walk_estimates(
         sigma_um: the noise that the walk was fitted with.
     """
     values = {"speed_um_per_h": walk.speed_um_per_h, "persistence_h": walk.persistence_h}
-    if walk.warnings:
-        return {name: not_estimated(value, walk.warnings[0]) for name, value in values.items()}
     pooled = cells.pooled()
     good = _usable(pooled)
     lag, curve = pooled.lag_h[good], pooled.msd_um2[good]
+    if math.isnan(walk.speed_um_per_h) or walk.persistence_h < lag[0]:
+        return {name: not_estimated(value, walk.warnings[0]) for name, value in values.items()}
     weight = pooled.n_pairs[good] / (np.arange(1, good.size + 1)[good] * curve**2)
     curves = cells.curves(sets.weights)[:, good]
-    fitted = dict(zip(values, _fit(lag, curves, weight, sigma_um)[:2], strict=True))
-    found = {name: sets.interval(value, fitted[name], scale="positive") for name, value in values.items()}
-    unresolved = "in many resamples the persistence time is shorter than the shortest lag or longer than the longest"
-    resolved = (fitted["persistence_h"] >= lag[0]) & (fitted["persistence_h"] <= lag[-1])
-    if len(curves) and resolved.mean() < 1 - MOST_UNRESOLVED:
+    speeds, persistences, _ = _fit(lag, curves, weight, sigma_um)
+    if len(curves) and (persistences >= lag[0]).mean() < 1 - MOST_UNRESOLVED:
+        unresolved = "in many resamples the persistence time is shorter than the shortest lag"
         return {name: not_estimated(value, unresolved) for name, value in values.items()}
-    return found
+    return {
+        "speed_um_per_h": sets.interval(walk.speed_um_per_h, speeds, scale="positive"),
+        "persistence_h": _persistence(walk.persistence_h, persistences, sets, LONGEST_KNOWN * float(lag[-1])),
+    }
+
+
+def _persistence(value: float, drawn: Floats, sets: Resampling, longest_h: float) -> Estimate:
+    """A persistence time, or the reason why there is none, with its lower bound where it may be too long to tell."""
+    found = sets.interval(value, drawn, scale="positive")
+    defined = drawn[np.isfinite(drawn)]
+    if not defined.size:
+        return found
+    factor = math.exp(sets.reach * float(np.log(defined).std()))
+    if value * factor <= longest_h:
+        return found
+    reaches = f"its interval reaches beyond {longest_h:.3g} h, four times the longest lag"
+    return not_estimated(value, f"{reaches}: it is at least {min(value / factor, longest_h):.2g} h")
 
 
 def _fit(lag_h: Floats, curves: Floats, weight: Floats, sigma_um: float | None) -> tuple[Floats, Floats, Floats]:

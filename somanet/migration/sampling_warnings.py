@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -54,31 +55,52 @@ def _sorted(rules: Collection[float | None]) -> list[float | None]:
     return sorted(set(rules), key=lambda hours: -1.0 if hours is None else hours)
 
 
-def pieces_warnings(cells: pd.DataFrame, pauses: pd.DataFrame, interval_h: float) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Pieces:
     """Whether noise cuts jumps into pieces: they are near the threshold, and far more pauses last one step than two.
 
     Pauses of one step and of two are about as common where cells make them; noise takes single steps of a jump below
     the threshold. That jumps are hardly faster than it does no harm alone.
 
-    Args:
-        cells: :data:`somanet.migration.tables.MIGRATION` of one movie.
-        pauses: of its saltations.
-        interval_h: between frames.
+    Attributes:
+        one, two: complete pauses of one frame interval and of two.
+        over_limit: how many more of one there are, over how many more there may be: above 1 jumps are in pieces, and
+            what is counted are these. 0 where jumps are clear of the threshold, or pauses too few to tell.
     """
-    used, complete = long_enough(cells), pauses[pauses["censored"] == ""]
-    if len(complete) < FEWEST_EVENTS or not len(used):
-        return ()
-    steps = np.round(complete["duration_h"].to_numpy(float) / interval_h)
-    one, two = int((steps == 1).sum()), int((steps == 2).sum())
-    near = float(true_jumps(used, np.ones((1, len(used)))).cut[0]) > LEAST_CUT
-    if not near or one - two <= max(MOST_LONE * len(complete), 2 * math.sqrt(one + two)):
-        return ()
-    warning = (
-        "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
-        f"too short ({counted(one, 'pause')} of one frame interval, {two} of two). Use a longer frame interval, a "
-        "sharper image or the model."
-    )
-    return (warning,)
+
+    one: int
+    two: int
+    over_limit: float
+
+    @classmethod
+    def of(cls, cells: pd.DataFrame, pauses: pd.DataFrame, interval_h: float) -> Pieces:
+        """Those of one movie.
+
+        Args:
+            cells: :data:`somanet.migration.tables.MIGRATION` of one movie.
+            pauses: of its saltations.
+            interval_h: between frames.
+        """
+        used, complete = long_enough(cells), pauses[pauses["censored"] == ""]
+        steps = np.round(complete["duration_h"].to_numpy(float) / interval_h)
+        one, two = int((steps == 1).sum()), int((steps == 2).sum())
+        if len(complete) < FEWEST_EVENTS or not len(used):
+            return cls(one, two, 0.0)
+        near = float(true_jumps(used, np.ones((1, len(used)))).cut[0]) > LEAST_CUT
+        may_be = max(MOST_LONE * len(complete), 2 * math.sqrt(one + two))
+        return cls(one, two, (one - two) / may_be if near else 0.0)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line, where jumps are in pieces."""
+        if self.over_limit <= 1:
+            return ()
+        warning = (
+            "Jumps are hardly faster than the speed that noise allows to see: they are found in pieces, too many and "
+            f"too short ({counted(self.one, 'pause')} of one frame interval, {self.two} of two). Use a longer frame "
+            "interval, a sharper image or the model."
+        )
+        return (warning,)
 
 
 def sampling_warnings(cells: pd.DataFrame, rules: Collection[float | None] = (None,)) -> tuple[str, ...]:

@@ -68,6 +68,8 @@ class Signs:
         exchanges: of cells between two tracks.
         cut_share: saltations whose end is lost with the cell, or missed more often than rests are, over all.
         least_over_mean: least length of a saltation over their mean length where noise sets it, else 0.
+        in_pieces: pauses of a single step beyond those that there may be, where noise cuts jumps: above 1 it does
+            (:class:`somanet.migration.sampling_warnings.Pieces`). Unknown in results of before.
     """
 
     n_movies: int
@@ -83,6 +85,7 @@ class Signs:
     exchanges: int
     cut_share: float
     least_over_mean: float
+    in_pieces: float
 
     @property
     def change(self) -> float:
@@ -201,6 +204,14 @@ class Signs:
                     f"is much of their mean length of {self.length_um:.2g} µm"
                 ),
             ),
+            (
+                # by how much they are too many, this does not tell: no number is said not to hold for it alone
+                min(self.in_pieces, FAILS_FROM) if math.isfinite(self.in_pieces) else 0.0,
+                (
+                    "jumps are hardly faster than the speed that noise allows to see, and are found in pieces, too "
+                    "many and too short"
+                ),
+            ),
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -210,9 +221,9 @@ class Signs:
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Signs:
         """From what :meth:`as_dict` gave."""
-        known: dict[str, Any] = {
-            one.name: math.nan if found[one.name] is None else found[one.name] for one in fields(cls)
-        }
+        known: dict[str, Any] = {one.name: found[one.name] for one in fields(cls) if one.name != "in_pieces"}
+        known["in_pieces"] = found.get("in_pieces")
+        known = {name: math.nan if value is None else value for name, value in known.items()}
         return cls(**known)
 
 
@@ -242,6 +253,7 @@ def pooled(signs: Sequence[Signs]) -> Signs:
         exchanges=sum(one.exchanges for one in signs),
         cut_share=mean("cut_share"),
         least_over_mean=mean("least_over_mean"),
+        in_pieces=mean("in_pieces"),
     )
 
 

@@ -58,8 +58,8 @@ class Summary:
         n_events: saltations whose start is seen.
         n_short: cells left out for their short tracks.
         warnings: in words.
-        random_directions_p: P of random directions, by the test that R's interval is of: below 0.025 where it is above
-            0; NaN where R is not estimated.
+        random_directions_p: P of random directions: below 0.025 where R's interval is above 0. Given where two units or
+            more have a direction, whether R has an interval or not; NaN elsewhere.
     """
 
     numbers: Mapping[str, Estimate]
@@ -118,8 +118,8 @@ def summarize(
         """The intervals over the units of the cells that count, and P of random directions."""
         some, units = used[met].reset_index(drop=True), np.unique(unit[met], return_inverse=True)[1]
         sets = Resampling.of(units, level=level, resamples=resamples, seed=seed, widening=_widening(some, level))
-        resampled = pooled_numbers(some, sets.weights)
-        return _estimates(values, resampled, sets, some), sets.random_p(values["resultant"], _mean_vectors(resampled))
+        sums = _vector_sums(some, units)
+        return _estimates(values, pooled_numbers(some, sets.weights), sets, some, sums), sets.random_p(sums)
 
     numbers, random_p = estimated(np.ones(len(used), bool))
     for met, names in counted_apart(counting(used, tuple(UNITS))):
@@ -137,8 +137,14 @@ def summarize(
         n_events=int(used["n_saltations"].sum()),
         n_short=n_short,
         warnings=(*sampling_warnings(cells, min_track_h), *partly_met_warnings(used), *warnings),
-        random_directions_p=math.nan if numbers["resultant"].problem else random_p,
+        random_directions_p=random_p if math.isfinite(values["resultant"]) else math.nan,
     )
+
+
+def _vector_sums(cells: pd.DataFrame, units: NDArray[np.intp]) -> NDArray[np.complex128]:
+    """(units,) sum of exp(i·direction) of each unit's cells."""
+    cosine, sine = (np.bincount(units, cells[f"heading_{name}"].to_numpy(float)) for name in ("cosine", "sine"))
+    return np.asarray(cosine + 1j * sine, np.complex128)
 
 
 def _mean_vectors(resampled: Mapping[str, Floats]) -> NDArray[np.complex128]:
@@ -148,7 +154,11 @@ def _mean_vectors(resampled: Mapping[str, Floats]) -> NDArray[np.complex128]:
 
 
 def _estimates(
-    values: Mapping[str, float], resampled: Mapping[str, Floats], sets: Resampling, cells: pd.DataFrame
+    values: Mapping[str, float],
+    resampled: Mapping[str, Floats],
+    sets: Resampling,
+    cells: pd.DataFrame,
+    sums: NDArray[np.complex128],
 ) -> dict[str, Estimate]:
     """The interval of each number, or the reason why there is none."""
     error = _model_errors(values, cells)
@@ -166,7 +176,7 @@ def _estimates(
             found[name] = sets.share_of_cells(value, drawn)
         elif name in VECTOR_NUMBERS:
             mean_vectors = _mean_vectors(resampled)
-            length = sets.resultant(values["resultant"], mean_vectors)  # of the true R, so for both values of it
+            length = sets.resultant(values["resultant"], mean_vectors, sums)  # of the true R, so for both values of it
             if name == "mean_direction_deg":
                 found[name] = sets.direction(value, mean_vectors, length)
             else:  # the corrected one may be below 0, where no true R is

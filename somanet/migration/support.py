@@ -16,7 +16,7 @@ from somanet.migration.motion_modes import CONTINUOUS, UNDECIDED, Modes
 from somanet.migration.pooling import UNITS
 from somanet.migration.requirements import unsupported
 from somanet.migration.saltation import LEAST_LENGTH_SIGMAS
-from somanet.migration.sampling_warnings import FEWEST_EVENTS
+from somanet.migration.sampling_warnings import FEWEST_EVENTS, Pieces
 from somanet.migration.signs import MOST_CHANGE, Signs
 from somanet.migration.summary import Summary
 from somanet.migration.travel import step_range
@@ -132,6 +132,7 @@ def signs_of(
         exchanges=exchanges,
         cut_share=n_cut / max(n, n_cut) if n else math.nan,
         least_over_mean=least / length if set_by_noise and length > 0 else 0.0,
+        in_pieces=Pieces.of(cells, found.saltations.pauses, found.steps.interval_h).over_limit,
     )
 
 
@@ -184,4 +185,5 @@ def without_unsupported(summary: Summary, cells: pd.DataFrame) -> Summary:
     """The summary of these cells; what their flags say is not supported is not estimated."""
     unmet = unsupported(cells[cells["long_enough"] == 1], tuple(UNITS))
     refused = {name: not_estimated(math.nan, reason) for name, reason in unmet.items()}
-    return replace(summary, numbers={**summary.numbers, **refused}) if refused else summary
+    p = math.nan if "resultant" in refused else summary.random_directions_p
+    return replace(summary, numbers={**summary.numbers, **refused}, random_directions_p=p) if refused else summary

@@ -8,7 +8,7 @@ SALTATION_EVENTS = Schema(
     "saltation events",
     (
         *SALTATIONS.columns,
-        Column("direction_deg", "float64", "°", "heading of the net displacement: 0 = +x, 90 = +y (down)"),
+        Column("direction_deg", "float64", "°", "heading in the image, whatever the axis: 0 = right, 90 = down"),
         Column("reach_um", "float64", "µm", "net displacement with the step before and after; NaN if censored"),
         Column("censored", "string", "", "start | end | both: not seen, so length and times are bounds; empty if seen"),
     ),
@@ -42,7 +42,12 @@ CELL_NUMBERS = Schema(
         Column("axis_deg", "float64", "°", "the axis that along and across refer to: 0 = right, 90 = down"),
         Column("velocity_along_um_per_h", "float64", "µm/h", "average velocity along the axis"),
         Column("velocity_across_um_per_h", "float64", "µm/h", "average velocity a quarter turn further than the axis"),
-        Column("direction_deg", "float64", "°", "heading of the net displacement; NaN if it is within noise"),
+        Column(
+            "direction_deg",
+            "float64",
+            "°",
+            "heading of net_um in the image, whatever the axis: 0 = right, 90 = down; NaN if within noise",
+        ),
         Column("n_saltations", "int64", "", "saltations whose start is seen"),
         Column("frequency_per_h", "float64", "1/h", "n_saltations over observed time"),
         Column(

@@ -15,6 +15,7 @@ from somanet.migration.cells import migration_of
 from somanet.migration.measures import Measures, measure_movie
 from somanet.migration.pooling import UNITS
 from somanet.migration.summary import SCALES, summarize
+from somanet.migration.tables import CELL_NUMBERS, SALTATION_EVENTS
 from tests.migration.worlds import drift_table
 
 
@@ -46,6 +47,19 @@ def test_directions_are_counted_from_the_axis() -> None:
     assert down.direction.mean_deg == pytest.approx(-90, abs=3)
     assert right.saltation_direction.n == 6
     assert right.direction.resultant > 0.99
+
+
+def test_headings_in_tables_are_those_in_the_image_whatever_the_axis() -> None:
+    """Cells and saltations have the same heading with any axis, and their tables' columns say so."""
+    right, down = (measure_movie(tracks(), axis_deg=axis, resamples=20).migration for axis in (0.0, 90.0))
+    for schema, of_right, of_down in (
+        (CELL_NUMBERS, right.cells, down.cells),
+        (SALTATION_EVENTS, right.saltations.events, down.saltations.events),
+    ):
+        np.testing.assert_array_equal(of_right["direction_deg"], of_down["direction_deg"])
+        [said] = [column.meaning for column in schema.columns if column.name == "direction_deg"]
+        assert "in the image, whatever the axis: 0 = right, 90 = down" in said
+    assert down.cells["axis_deg"].eq(90).all()
 
 
 def test_the_noise_can_be_given() -> None:

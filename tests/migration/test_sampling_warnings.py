@@ -11,7 +11,7 @@ import pytest
 from somanet.analysis.validation.conditions import TrackCondition
 from somanet.analysis.validation.tracks import simulate_tracks
 from somanet.migration.cells import migration_of
-from somanet.migration.sampling_warnings import pieces_warnings, sampling_warnings
+from somanet.migration.sampling_warnings import Pieces, sampling_warnings
 from somanet.simulation.settings import NeuronSettings
 from tests.migration.test_summary import cells
 
@@ -39,9 +39,9 @@ def test_it_takes_jumps_near_the_threshold_and_more_short_pauses_than_chance_has
     for one, two, found in ((16, 4, True), (14, 6, False)):
         steps = [1.0] * one + [2.0] * two + [9.0] * (40 - one - two)
         pauses = pd.DataFrame({"duration_h": 0.1 * np.array(steps), "censored": ""})
-        assert bool(pieces_warnings(near, pauses, 0.1)) == found
-        assert not pieces_warnings(cells([0.5, 0.5]), pauses, 0.1)
-        assert not pieces_warnings(near, pauses.iloc[:19], 0.1)
+        assert bool(Pieces.of(near, pauses, 0.1).warnings) == found
+        assert not Pieces.of(cells([0.5, 0.5]), pauses, 0.1).warnings
+        assert not Pieces.of(near, pauses.iloc[:19], 0.1).warnings
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def signs(**found: float) -> Signs:
     known: dict[str, float] = {
         "n_movies": 1, "n_events": 200, "frequency_per_h": 0.5, "length_um": 25.0, "change_of_frequency": 0.0,
         "change_of_length": 0.0, "model": 0.0, "model_of_half": 0.0, "moving_share": 0.0, "hidden": 0.0,
-        "exchanges": 0, "cut_share": 0.0, "least_over_mean": 0.0,
+        "exchanges": 0, "cut_share": 0.0, "least_over_mean": 0.0, "in_pieces": 0.0,
     }  # fmt: skip
     return Signs(**(known | found))  # type: ignore[arg-type]
 
@@ -45,6 +45,7 @@ def test_a_movie_without_a_sign_is_far_from_all_limits() -> None:
         ({"exchanges": 2}, "2 times two tracks seem to exchange"),
         ({"cut_share": 0.1}, "in 10 % of the saltations the cell is lost"),
         ({"least_over_mean": 0.35}, "with an error of 2.2 µm, saltations of less than 8.8 µm are not seen"),
+        ({"in_pieces": 1.0}, "found in pieces, too many and too short"),
     ],
 )
 def test_each_sign_at_its_limit_is_one_and_says_what_it_is(found: dict[str, float], words: str) -> None:
@@ -93,6 +94,15 @@ def test_verdicts_have_three_answers() -> None:
         assert signs(cut_share=0.1 * near).verdict() == verdict
     assert signs(change_of_frequency=NONE, change_of_length=NONE).verdict() == UNTOLD
     assert signs(n_events=19, cut_share=0.5).verdict() == UNTOLD
+
+
+def test_jumps_in_pieces_leave_a_movie_at_cannot_tell() -> None:
+    """However many they are; results of before, which do not name them, are judged as they were."""
+    assert signs(in_pieces=0.99).verdict() == HOLD
+    assert signs(in_pieces=1.01).verdict() == signs(in_pieces=9.0).verdict() == UNTOLD
+    assert pooled([signs(in_pieces=1.5), signs(in_pieces=0.3)]).in_pieces == pytest.approx(0.9)
+    before = {name: value for name, value in signs(cut_share=0.05).as_dict().items() if name != "in_pieces"}
+    assert Signs.from_dict(before).verdict() == HOLD
 
 
 def test_chance_averages_out_and_what_all_movies_show_stays() -> None:

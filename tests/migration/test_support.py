@@ -21,7 +21,7 @@ from somanet.migration.requirements import EXCHANGED, NEEDS_SALTATIONS, UNSUPPOR
 from somanet.migration.signs import MOST_CUT, MOST_EXCHANGES
 from somanet.migration.summary import summarize
 from somanet.migration.support import Support, flagged, without_unsupported
-from somanet.migration.verdict_names import FAIL, UNTOLD
+from somanet.migration.verdict_names import FAIL, HOLD, UNTOLD
 from tests.migration.test_motion_modes import movie
 from tests.migration.test_signs import signs
 from tests.migration.worlds import along_x, simulated, track
@@ -89,6 +89,16 @@ def test_what_rests_on_saltations_is_not_estimated_where_they_are_not_supported(
         assert not found.summary.numbers[name].problem
     assert (found.migration.cells["saltations_supported"] == 0).all()
     assert found.support.identities
+
+
+def test_jumps_that_noise_cuts_into_pieces_do_not_hold_at_once() -> None:
+    """At 4 min with errors of 1 µm it was warned of, and said to hold at once."""
+    fast = replace(BASE, interval_min=4.0, noise_um=1.0, n_cells=20, hours=8.0)
+    found = measure_movie(simulate_world(fast, seed=1)[0], drift="none", resamples=50)
+    assert replace(found.support.signs, in_pieces=0.0).verdict() == HOLD
+    assert any("found in pieces, too many and too short (" in text for text in found.warnings)
+    assert found.support.verdict == UNTOLD
+    assert any("are found in pieces" in reason for reason in found.support.reasons)
 
 
 def test_few_saltations_alone_leave_speed_and_pauses_to_their_intervals() -> None:

@@ -38,11 +38,12 @@ def plots_data(measures: Measures) -> dict[str, Any]:
             "saltations": _directions(
                 rule.saltations.events["direction_deg"].to_numpy(float), measures.saltation_direction
             ),
-            "intervals": {
-                name: estimate_in_words(measures.summary.numbers[name])[1]
+            "numbers": {
+                name: estimate_in_words(measures.summary.numbers[name])
                 for name in ("mean_direction_deg", "resultant", "mean_cosine")
-            }
-            | {"random_p": short(measures.summary.random_directions_p)},
+            },
+            "mean_known": not measures.summary.numbers["mean_direction_deg"].problem,
+            "random_p": short(measures.summary.random_directions_p),
         },
         "distributions": {
             "length_um": shorts(events["length_um"]),

@@ -153,16 +153,18 @@ function rose(title, directions, kind, note) {
   for (const [word, y, x, side] of [["right", 4, far - 2, ""], ["left", 4, 2 - far, "end"], ["up", -far + 8, 0, "middle"], ["down", far, 0, "middle"]]) {
     svg.append(element("text", { x: middle + x, y: middle + y, class: `tick halo ${side}` }, word));
   }
-  const R = directions.resultant;
-  if (R) {
+  const jumping = kind === "jumping", R = directions.resultant;
+  // A mean direction that is not estimated is not drawn.
+  if (R && (jumping || PLOTS.directions.mean_known)) {
     const mean = ((directions.mean_deg + MOVIE.axis_deg) * Math.PI) / 180, tip = most * R;
     svg.append(element("path", { d: `M${middle} ${middle}L${at(mean, tip)}`, class: "mean" }));
     const back = Math.max(0, tip - 9);
     svg.append(element("path", { d: `M${at(mean, tip + 3)}L${at(mean + Math.min(0.9, 5 / Math.max(back, 4)), back)}L${at(mean - Math.min(0.9, 5 / Math.max(back, 4)), back)}Z`, class: "mean-head" }));
   }
-  const within = PLOTS.directions.intervals, p = within.random_p, pWords = p === null ? DASH : p < 0.001 ? "< 0.001" : `= ${words(p, 2)}`;
+  const p = PLOTS.directions.random_p, pWords = p === null ? DASH : p < 0.001 ? "< 0.001" : `= ${words(p, 2)}`;
+  const number = (name, unit = "") => { const [value, interval] = PLOTS.directions.numbers[name]; return value === DASH ? `${DASH} (${interval})` : `${value}${unit} (${interval})`; };
   // The saltations of one cell are alike: only cells have intervals and a p.
-  const text = kind === "jumping" ? `n = ${n} of the ${counted(DATA.counts.found, "saltation")} found.` : `n = ${n}, mean ${words(directions.mean_deg)}° from the axis (${within.mean_direction_deg}), R = ${words(R)} (${within.resultant}), mean cosine to the axis ${words(directions.along_axis)} (${within.mean_cosine}), p of random directions ${pWords}.`;
+  const text = jumping ? `n = ${n} of the ${counted(DATA.counts.found, "saltation")} found.` : `n = ${n}, mean ${number("mean_direction_deg", "° from the axis")}, R = ${number("resultant")}, mean cosine to the axis ${number("mean_cosine")}, p of random directions ${pWords}.`;
   svg.setAttribute("aria-label", `${title}: ${text}`);
   figure(title, svg, `${text} ${note}`);
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from somanet.analysis.report.cell_data import cells_data, short
 from somanet.analysis.report.plot_data import plots_data
 from somanet.core.errors import SomaNetError
+from somanet.migration.intervals import Estimate
 from somanet.migration.measures import measure_movie
 from somanet.migration.tables import CELL_NUMBERS
 from tests.analysis.report import worlds
@@ -64,6 +66,23 @@ def test_measures_of_other_tracks_are_refused() -> None:
     table = worlds.tracks()
     with pytest.raises(SomaNetError, match="do not belong to the report's tracks"):
         cells_data(table[table["track_id"] != worlds.BRIEF], worlds.report().measures.migration)
+
+
+def test_the_figure_of_directions_shows_the_numbers_of_the_table() -> None:
+    """One cell has a direction, which is no estimate: neither its mean nor its R is printed, and no mean is drawn."""
+    measures = worlds.report().measures
+    shown = plots_data(measures)["directions"]
+    assert measures.direction.n == 1
+    assert not shown["mean_known"]
+    for name, (value, why) in shown["numbers"].items():
+        assert value == "–"
+        assert why == f"not estimated: {measures.summary.numbers[name].problem}"
+    known = {"mean_direction_deg": Estimate(12.3, -8.0, 32.6), "resultant": Estimate(0.76, 0.4, 0.9)}
+    summary = replace(measures.summary, numbers={**measures.summary.numbers, **known}, random_directions_p=0.002)
+    shown = plots_data(replace(measures, summary=summary))["directions"]
+    assert shown["mean_known"]
+    assert shown["numbers"]["resultant"] == ("0.760", "0.400 to 0.900")
+    assert shown["random_p"] == 0.002
 
 
 def test_plots_of_the_world_and_of_nothing_are_json() -> None:

@@ -87,7 +87,7 @@ def analyze(
     corrections: Annotated[
         Path | None, typer.Option(help="A person's corrections of these results (corrections.jsonl), to be applied.")
     ] = None,
-    axis_deg: Annotated[float, typer.Option(help="Direction from which angles are measured: 0 right, 90 down.")] = 0.0,
+    axis_deg: Annotated[float, typer.Option(help="The mean direction is counted from it: 0 right, 90 down.")] = 0.0,
     drift: Annotated[
         Literal["image", "cells", "none"],
         typer.Option(help="Drift to subtract: the stage's by the background, the resting cells', or none."),

@@ -245,9 +245,7 @@ def test_a_killed_worker_loses_no_trial(tmp_path: Path, tmp_path_factory: pytest
     assert sorted(run.tags["optuna.trial"] for run in children) == ["0", "1", "2", "3"]
     assert {run.status for run in children} == {"FINISHED"}
     assert all(steps(project, run.run_id) == [1, 2, 3] for run in children)
-    assert (
-        1 <= sum(int(run.tags.get("somanet.resumed", "0")) for run in children) <= 2
-    )  # a kill may come too late for one
+    assert 1 <= sum(int(run.tags.get("somanet.resumed", "0")) for run in children) <= 2
     assert (folder / "trial_0000/training.log").read_text().count("epoch 3/3") >= 1
 
 

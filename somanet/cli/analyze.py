@@ -267,7 +267,7 @@ def _analyze_all(
     if results := batch.results(output):
         write_and_print(results, output, question, notes=batch.notes(output), told=batch.missing(), paths=paths)
     if batch.problems:
-        again = "the same command takes up what is missing"
+        again = "mend these, and the same command takes up what is missing"
         raise some_left_out(batch.problems, len(sources), what="movie", done="analysed", next_step=again)
 
 

@@ -53,10 +53,6 @@ ARRAYS = {".h5": "HDF5", ".hdf5": "HDF5", ".npy": "NumPy array", ".npz": "NumPy 
 """The same of formats that hold arrays without the meaning of their axes."""
 
 
-LEAST_SIDE_PX = 2
-"""A line is no image: TIFF's readers and writers take its axis for none."""
-
-
 def open_movie(
     path: Path | str,
     *,
@@ -108,12 +104,6 @@ def open_movie(
     try:
         height, width = movie.shape_YX
         check_pixels(height, width, path)
-        if min(height, width) < LEAST_SIDE_PX:
-            raise FileProblem(
-                f"{path}: expected frames of at least {LEAST_SIDE_PX} × {LEAST_SIDE_PX} px, found {height} × {width}. "
-                "Is it a line scan, or are its axes others (--axes)?",
-                "wrong shape",
-            )
         FRAMES.check(movie.n_frames, path)
         decoded = movie.n_frames * movie.n_planes * height * width * movie.dtype.itemsize
         check_movie_size(decoded, movie.files, source=path)

@@ -34,10 +34,12 @@ def plausibility_warnings(steps: Steps) -> Iterator[str]:
     length_um = steps.length_um
     far = (length_um > LONGEST_STEP_UM) & (length_um > FASTEST_STEP_UM_PER_H * steps.duration_h)
     if np.count_nonzero(far) > FEW * len(steps):
+        longest = int(np.argmax(np.where(far, length_um, 0.0)))
         yield (
             f"{counted(int(np.count_nonzero(far)), 'step')} of {len(steps)} would be longer than {LONGEST_STEP_UM:g} "
-            f"µm and faster than {FASTEST_STEP_UM_PER_H / 1000:g} mm/h (the longest {_rounded(length_um.max())} "
-            "µm): was a decimal point lost, or does a track hold positions of two cells?"
+            f"µm and faster than {FASTEST_STEP_UM_PER_H / 1000:g} mm/h (the longest {_rounded(length_um[longest])} "
+            f"µm, of track {steps.track_id[longest]} from frame {steps.frame[longest]} on): was a decimal point lost, or "
+            "does a track hold positions of two cells?"
         )
 
 

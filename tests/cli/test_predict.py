@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from somanet.core.calibration import Calibration, FileCalibration
 from somanet.io.datasets.writers import write_kaggle, write_pairs
@@ -196,6 +197,16 @@ def test_the_frames_before_a_cut_are_segmented_when_asked(
     assert record["labels"][0]["truncated"] is True
 
 
+@pytest.mark.parametrize("shape_YX", [(1, 96), (64, 1)])
+def test_a_movie_of_lines_is_refused(bright: Path, tmp_path: Path, shape_YX: tuple[int, int]) -> None:
+    array = zarr.create_array(tmp_path / "m.zarr", shape=(3, *shape_YX), dtype="uint16", chunks=(1, *shape_YX))
+    array[:] = np.random.default_rng(0).integers(1, 900, (3, *shape_YX))
+    message = somanet("predict", "m.zarr", "--model", bright, "--output", "out", cwd=tmp_path)
+    assert message is not None
+    assert f"expected frames of at least 2 × 2 px, found {shape_YX[0]} × {shape_YX[1]}" in message
+    assert not (tmp_path / "out").exists()
+
+
 def test_labels_of_a_movie_are_written_while_it_is_read(
     bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +253,25 @@ def test_movies_in_folders_inside_are_named(bright: Path, tmp_path: Path, capsys
     assert f"note: {told} by name.\n" in capsys.readouterr().err
     assert list(predict(bright, "in/day 1", cwd=tmp_path)) == ["a"]
     assert "only what lies" not in capsys.readouterr().err
+
+
+def test_images_beside_folders_with_images_are_segmented(
+    bright: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loose images at two levels are no data set; those in the folder itself are taken, and the others are named."""
+    for place in ("in", "in/more"):
+        (tmp_path / place).mkdir()
+        for name in ("a.png", "b.png"):
+            write_image(tmp_path / place / name, photograph(draw(TWO_SOMAS)))
+    assert list(predict(bright, "in", cwd=tmp_path)) == ["a", "b"]
+    assert "in: only what lies in it itself is segmented; more holds images or movies" in capsys.readouterr().err
+    (tmp_path / "in" / "a.png").rename(tmp_path / "a.png")
+    (tmp_path / "in" / "b.png").unlink()
+    (tmp_path / "in" / "other").mkdir()
+    (tmp_path / "a.png").rename(tmp_path / "in" / "other" / "a.png")
+    message = somanet("predict", "in", "--model", bright, "--output", "out2", cwd=tmp_path)
+    assert message is not None
+    assert message.endswith("found several: more, other (. is the folder itself). Give one of these folders by name.")
 
 
 def test_many_objects_need_32_bits(bright: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import zarr
 
 from somanet.core.errors import SomaNetError
 from somanet.io.movies import open_movie
@@ -73,14 +72,6 @@ def test_nothing_whole_is_refused(tmp_path: Path, keep: float, words: str) -> No
     with pytest.raises(SomaNetError) as error:
         open_movie(path)
     assert "--allow-truncated" not in str(error.value)
-
-
-@pytest.mark.parametrize("shape_YX", [(1, 30), (30, 1)])
-def test_frames_that_are_lines_are_refused(tmp_path: Path, shape_YX: tuple[int, int]) -> None:
-    array = zarr.create_array(tmp_path / "line.zarr", shape=(7, *shape_YX), dtype="uint16", chunks=(1, *shape_YX))
-    array[:] = 1
-    with pytest.raises(SomaNetError, match=f"at least 2 × 2 px, found {shape_YX[0]} × {shape_YX[1]}"):
-        open_movie(tmp_path / "line.zarr")
 
 
 def test_planes_are_refused(tmp_path: Path) -> None:

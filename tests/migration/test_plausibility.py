@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +55,7 @@ def test_positions_without_their_decimal_point_are_named() -> None:
     [told] = warnings(tracks)
     assert "would be longer than 100 µm and faster than 5 mm/h" in told
     assert "was a decimal point lost" in told
+    assert re.search(r"of track \d+ from frame \d+ on\)", told)
     exchanged = walkers(40)
     late = exchanged["track_id"].eq(20) & exchanged["frame"].gt(30)
     exchanged.loc[late, "x_um"] += 2000

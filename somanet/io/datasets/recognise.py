@@ -118,6 +118,10 @@ def label_images(source: Source) -> dict[str, str]:
     return {name: str(file) for name, file in sorted(_by_name(labels, source).items())} if not images else {}
 
 
+class SeveralSets(SomaNetError):
+    """Images lie in several folders, and nothing tells that they belong together."""
+
+
 def _no_images(source: Source) -> SomaNetError:
     documents = [name for name in source.files if name.lower().endswith(".json")]
     if is_zipped_zarr(source.path, documents):
@@ -150,7 +154,10 @@ def _with_ignored(listing: Listing, files: list[PurePosixPath]) -> Listing:
 def _only(roots: set[PurePosixPath], source: Source) -> PurePosixPath:
     if len(roots) > 1:
         listed = ", ".join(sorted(map(str, roots))[:5])
-        raise SomaNetError(f"{source.path}: expected one data set, found several: {listed}. Open one of these folders.")
+        raise SeveralSets(
+            f"{source.path}: expected one data set, found several: {listed} (. is the folder itself). Give one "
+            "of these folders by name."
+        )
     return next(iter(roots))
 
 

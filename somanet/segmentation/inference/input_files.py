@@ -17,6 +17,7 @@ from somanet.core.one_of_many import none_left
 from somanet.core.problems import CHOICE, FileProblem, StackProblem
 from somanet.io.datasets.layouts import open_dataset
 from somanet.io.datasets.movie_or_set import is_movie_folder
+from somanet.io.datasets.recognise import SeveralSets
 from somanet.io.image_names import find_series
 from somanet.io.images import IMAGE_SUFFIXES, read_image
 from somanet.io.movie_series import is_pattern
@@ -278,7 +279,12 @@ def _in_folder(folder: Path, choice: Choice) -> list[Input]:
         of_sets = {f.with_name(other.name) for f in movies for other in movie_files(f) if other != f}
         images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES and f not in of_sets]  # perhaps among them
         return [item for path in sorted({*movies, *images}) for item in _or_problem(_file, path, choice)]
-    return _in_dataset(folder, choice)
+    try:
+        return _in_dataset(folder, choice)
+    except SeveralSets:  # the images in the folder itself, beside others further inside
+        if not (loose := [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]):
+            raise
+        return [item for path in loose for item in _or_problem(_file, path, choice)]
 
 
 def _is_movie(path: Path, choice: Choice) -> bool:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from somanet.core.calibration import Calibration, FileCalibration
+from somanet.core.problems import FileProblem
 from somanet.core.progress import counted
 from somanet.core.schema import SOMAS
 from somanet.io.label_movies import LARGEST_UINT16, write_label_movie
@@ -88,6 +89,10 @@ class LabelledMovie:
     second_look: bool = False
 
 
+LEAST_SIDE_PX = 2
+"""A line is no image, and writers of TIFF take its axis for none."""
+
+
 def label_movie(
     segmenter: Segmenter,
     movie: Movie,
@@ -108,7 +113,7 @@ def label_movie(
         elsewhere: segments the frames; by default this process does.
 
     Raises:
-        SomaNetError: a frame cannot be read, or the labels cannot be written.
+        SomaNetError: frames are lines, a frame cannot be read, or the labels cannot be written.
     """
     from somanet.segmentation.inference.appearance import appearance_of
     from somanet.segmentation.inference.burnt_in import find_burnt_in, sampled
@@ -116,6 +121,12 @@ def label_movie(
     from somanet.segmentation.inference.soma_size import MORE_IMAGES, decide
     from somanet.segmentation.inference.video import glance_at
 
+    if min(movie.shape_YX) < LEAST_SIDE_PX:
+        raise FileProblem(
+            f"{movie.path}: expected frames of at least {LEAST_SIDE_PX} × {LEAST_SIDE_PX} px, found "
+            f"{movie.shape_YX[0]} × {movie.shape_YX[1]}. Is it a line scan, or are its axes others (--axes)?",
+            "wrong shape",
+        )
     looked_at = counted(movie, movie.n_frames, doing="checking", unit="frame")
     glances = glance_at(looked_at if elsewhere is None else elsewhere.seen(looked_at))
     blank = glances.blank

@@ -38,8 +38,8 @@ def plausibility_warnings(steps: Steps) -> Iterator[str]:
         yield (
             f"{counted(int(np.count_nonzero(far)), 'step')} of {len(steps)} would be longer than {LONGEST_STEP_UM:g} "
             f"µm and faster than {FASTEST_STEP_UM_PER_H / 1000:g} mm/h (the longest {_rounded(length_um[longest])} "
-            f"µm, of track {steps.track_id[longest]} from frame {steps.frame[longest]} on): was a decimal point lost, or "
-            "does a track hold positions of two cells?"
+            f"µm, of track {steps.track_id[longest]} from frame {steps.frame[longest]} on): was a decimal point lost, "
+            "or does a track hold positions of two cells?"
         )
 
 

@@ -56,7 +56,7 @@ def in_one_line(work: Callable[[], None]) -> None:
     except (KeyboardInterrupt, SystemExit) as ended:  # Typer makes one into the other
         if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
             raise
-        sys.stderr.write("\nInterrupted: what was finished stays.\n")
+        sys.stderr.write("\nInterrupted: outputs that were complete stay, nothing is half-written.\n")
         sys.exit(INTERRUPTED)
     except Exception as error:
         if any(words in str(error) for words in _OUT_OF_MEMORY):

@@ -213,8 +213,8 @@ def fit_persistent_walk(msd: Msd, *, sigma_um: float | None = None) -> Persisten
         )
     elif persistence > LONGEST_KNOWN * lag[-1]:
         warnings.append(
-            f"The persistence time is longer than {LONGEST_KNOWN * lag[-1]:.2g} h, four times the longest lag: it is "
-            "not known."
+            f"The fitted persistence time is beyond {LONGEST_KNOWN * lag[-1]:.2g} h, four times the longest lag: only "
+            "what it is at least is known (persistent_walk in summary.json)."
         )
     return PersistentWalk(speed, persistence, sigma, tuple(warnings))
 

@@ -18,7 +18,7 @@ from somanet.io.images import write_image
 from somanet.io.movies import write_movie
 from somanet.segmentation.inference.segmenter import Segmenter
 
-LINE = "Interrupted: what was finished stays."
+LINE = "Interrupted: outputs that were complete stay, nothing is half-written."
 
 
 def test_a_command_that_is_interrupted_says_so(

@@ -109,7 +109,7 @@ def test_unresolved_persistence_is_said() -> None:
     fast = fit_persistent_walk(Msd(lag, 4 * lag, np.full(19, 9)), sigma_um=0.1)
     assert "shorter than the shortest lag" in fast.warnings[0]
     straight = fit_persistent_walk(Msd(lag, 4 * lag**2, np.full(19, 9)), sigma_um=0.1)
-    assert "longer than 76 h, four times the longest lag" in straight.warnings[0]
+    assert "is beyond 76 h, four times the longest lag: only what it is at least is known" in straight.warnings[0]
 
 
 @pytest.mark.parametrize(("persistence_h", "least_given"), [(0.3, 0.9), (1.0, 1.0), (2.0, 0.95), (3.0, 0.85)])

@@ -15,7 +15,7 @@ import pytest
         ("MemoryError()", 1, "error: The memory does not suffice."),
         ("RuntimeError('DefaultCPUAllocator: can\\'t allocate memory')", 1, "error: The memory does not suffice."),
         ("SomaNetError('two\\x1b[2J lines')", 1, "error: two\\\\x1b[2J lines"),
-        ("KeyboardInterrupt()", 130, "Interrupted: what was finished stays."),
+        ("KeyboardInterrupt()", 130, "Interrupted: outputs that were complete stay, nothing is half-written."),
     ],
 )
 def test_an_error_is_one_line(error: str, status: int, line: str) -> None:

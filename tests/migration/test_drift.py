@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from somanet.core.errors import SomaNetError
@@ -80,7 +80,9 @@ def test_too_few_cells_have_no_drift() -> None:
 def test_the_drift_of_cells_does_not_see_a_steady_push(seed: int, dy: float, dx: float) -> None:
     tracks, _ = simulated(seed=seed, n_cells=20, hours=2)
     pushed = tracks.assign(y_um=tracks.y_um + dy * tracks.t_h, x_um=tracks.x_um + dx * tracks.t_h)
-    a, b = (drift_of_cells(t).removed_from(t)[["y_um", "x_um"]] for t in (tracks, pushed))
+    found = [drift_of_cells(one) for one in (tracks, pushed)]
+    assume(all(one.warnings == (COMMON_MOTION,) for one in found))  # in frames with too few resting cells none is seen
+    a, b = (drift.removed_from(one)[["y_um", "x_um"]] for drift, one in zip(found, (tracks, pushed), strict=True))
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
